@@ -1,0 +1,157 @@
+"""One location type for inputs and outputs: a local path or `s3://bucket/prefix`, both through pyarrow.fs.
+
+S3 takes endpoint, region and credentials from where the ecosystem keeps them: AWS_ENDPOINT_URL, AWS_REGION,
+AWS_ACCESS_KEY_ID, AWS_PROFILE, or the role of the instance.
+"""
+
+import contextlib
+import functools
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.fs
+
+from agser_core.errors import StorageError
+
+_COPY_BYTES = 1 << 20
+
+
+@functools.lru_cache
+def _filesystem(scheme: str) -> pyarrow.fs.FileSystem:
+    """The file system of a scheme. One S3 client serves the whole process."""
+    if scheme == "s3":
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+        plain, _, host = endpoint.rpartition("://")
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        return pyarrow.fs.S3FileSystem(
+            endpoint_override=host or None, scheme=plain or "https", region=region, allow_bucket_creation=False
+        )
+    return pyarrow.fs.LocalFileSystem()
+
+
+@dataclass(frozen=True, order=True)
+class Location:
+    """A file or folder, named by its URI: an absolute local path, or `s3://bucket/key`."""
+
+    uri: str
+
+    @classmethod
+    def parse(cls, uri: "str | os.PathLike | Location") -> "Location":
+        """Read a local path (made absolute, `~` expanded) or an `s3://` URI."""
+        if isinstance(uri, Location):
+            return uri
+        text = os.fspath(uri)
+        scheme, separator, rest = text.partition("://")
+        if not separator:
+            return cls(str(Path(text).expanduser().absolute()))
+        if scheme != "s3" or not rest.strip("/"):
+            raise StorageError(f"{text!r} is no location: give a local path or s3://bucket/prefix")
+        return cls("s3://" + rest.rstrip("/"))
+
+    @property
+    def is_local(self) -> bool:
+        return not self.uri.startswith("s3://")
+
+    @property
+    def path(self) -> str:
+        """The path inside the file system: pyarrow names S3 objects without the scheme."""
+        return self.uri if self.is_local else self.uri.removeprefix("s3://")
+
+    @property
+    def filesystem(self) -> pyarrow.fs.FileSystem:
+        return _filesystem("file" if self.is_local else "s3")
+
+    @property
+    def name(self) -> str:
+        return self.uri.rstrip("/").rpartition("/")[2]
+
+    @property
+    def parent(self) -> "Location":
+        return Location(self.uri.rstrip("/").rpartition("/")[0])
+
+    def join(self, *parts: str) -> "Location":
+        return Location("/".join([self.uri.rstrip("/"), *(part.strip("/") for part in parts)]))
+
+    def exists(self) -> bool:
+        return self._info().type != pyarrow.fs.FileType.NotFound
+
+    def is_folder(self) -> bool:
+        """True for a local directory and for an S3 prefix that holds something."""
+        return self._info().type == pyarrow.fs.FileType.Directory
+
+    def size(self) -> int:
+        return self._info().size or 0
+
+    def list(self, recursive: bool = False) -> list["Location"]:
+        """The files below this folder in order of name; empty where the folder does not exist."""
+        selector = pyarrow.fs.FileSelector(self.path, recursive=recursive, allow_not_found=True)
+        with self._errors("list"):
+            entries = self.filesystem.get_file_info(selector)
+        prefix = "" if self.is_local else "s3://"
+        return sorted(Location(prefix + entry.path) for entry in entries if entry.type == pyarrow.fs.FileType.File)
+
+    def folders(self) -> list["Location"]:
+        """The folders directly below this one, in order of name."""
+        with self._errors("list"):
+            entries = self.filesystem.get_file_info(pyarrow.fs.FileSelector(self.path, allow_not_found=True))
+        prefix = "" if self.is_local else "s3://"
+        return sorted(Location(prefix + entry.path) for entry in entries if entry.type == pyarrow.fs.FileType.Directory)
+
+    def read_bytes(self) -> bytes:
+        with self._errors("read"), self.filesystem.open_input_stream(self.path, compression=None) as stream:
+            return stream.read()
+
+    def read_text(self, encoding: str = "utf-8") -> str:
+        return self.read_bytes().decode(encoding)
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write the whole file or nothing: a reader sees the old content or the new one."""
+        if not self.is_local:
+            with self._errors("write"), self.filesystem.open_output_stream(self.path) as stream:
+                stream.write(data)  # an object appears when the upload completes
+            return
+        target = Path(self.path)
+        with self._errors("write"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+            try:
+                with open(temporary, "wb") as stream:
+                    stream.write(data)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                os.replace(temporary, target)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+
+    def write_text(self, text: str) -> None:
+        self.write_bytes(text.encode())
+
+    @contextlib.contextmanager
+    def local_copy(self) -> Iterator[str]:
+        """A local path with this file's content, for libraries that only open paths. An S3 object is streamed to a
+        temporary file that is removed afterwards; a local file is its own copy."""
+        if self.is_local:
+            yield self.path
+            return
+        with tempfile.NamedTemporaryFile(suffix=os.path.splitext(self.name)[1]) as file:
+            with self._errors("read"), self.filesystem.open_input_stream(self.path, compression=None) as stream:
+                while block := stream.read(_COPY_BYTES):
+                    file.write(block)
+            file.flush()
+            yield file.name
+
+    def _info(self) -> pyarrow.fs.FileInfo:
+        with self._errors("look up"):
+            return self.filesystem.get_file_info(self.path)
+
+    @contextlib.contextmanager
+    def _errors(self, action: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(f"could not {action} {self.uri}: {error}") from error
