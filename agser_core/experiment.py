@@ -1,0 +1,200 @@
+"""One experiment = one YAML file: the settings of every stage, checked before anything runs."""
+
+import difflib
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agser_core.errors import ConfigError
+from agser_core.ser.settings import TrainSettings
+
+
+class Settings(BaseModel):
+    """Base of all groups of settings: unknown keys are errors, values don't change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SampleSettings(Settings):
+    """The generated corpora that `agser sample` makes."""
+
+    folder: str = Field("data/sample", description="where the corpora are written; one folder each below it")
+    speakers: int = Field(6, ge=3, description="speakers a corpus")
+    sentences: int = Field(4, ge=1, description="sentences each speaker says in each of the four emotions")
+    seed: int = Field(0, description="same seed, same clips")
+
+
+class CorpusSettings(Settings):
+    """Where one corpus lies and how its files are read."""
+
+    adapter: str = Field(description="which grammar of files: sample, manifest, ravdess, grid, emodb, crema_d, ...")
+    path: str = Field(description="folder or file; local or s3://bucket/prefix")
+    options: dict = Field(default_factory=dict, description="the adapter's own options, such as a label rule")
+
+
+class MouthSettings(Settings):
+    """From landmarks to mouth trajectories."""
+
+    source: Literal["mediapipe", "openface"] = Field("mediapipe", description="who finds the landmarks")
+    openface_folder: str | None = Field(None, description="folder with one OpenFace CSV a clip: CLIP_ID.csv")
+    origin: Literal["mouth", "eyes"] = Field(
+        "mouth", description="origin of the coordinates: the clip's mouth centroid, or the eye midpoint (keeps identity)"
+    )
+    max_side: int = Field(640, ge=64, description="frames are scaled at decoding so that no side is longer, in pixels")
+
+
+class PhoneSettings(Settings):
+    """From speech to phone times."""
+
+    source: Literal["auto", "aligner"] = Field(
+        "auto", description="auto: the corpus' own phone times where it has some, else the aligner; aligner: always"
+    )
+    dictionary: str | None = Field(None, description="further pronunciations, in the format of the CMU dictionary")
+    reduce_stressed_ah: bool = Field(False, description="count stressed AH as the vowel ə too")
+    all_mouths: bool = Field(False, description="keep the mouth of every phone, not of the six vowels only")
+
+
+class SpeechSettings(Settings):
+    """From speech to phone vectors."""
+
+    encoder: str = Field("embedded", description="embedded (no pretrained weights), or a Hugging Face id or local path")
+    layers: list[int] | None = Field(None, description="encoder layers to keep; all where not given")
+    device: str = Field("auto", description="cpu, cuda, or auto: cuda where there is one")
+
+
+class ExtractSettings(Settings):
+    """Decode, track, align, encode."""
+
+    mouth: MouthSettings = MouthSettings()
+    phones: PhoneSettings = PhoneSettings()
+    speech: SpeechSettings = SpeechSettings()
+    clips_per_unit: int = Field(8, ge=1, description="clips that are committed together")
+    failure_budget: float = Field(0.05, ge=0, le=1, description="share of clips that may fail before the exit code is 1")
+
+
+class SplitSettings(Settings):
+    """Speaker-disjoint partitions of every corpus."""
+
+    folds: int = Field(1, ge=1, description="how many of the partitions below are run, each with other test speakers")
+    of: int = Field(3, ge=3, description="number of groups the speakers are dealt into; one is test, one is dev")
+    seed: int = Field(0, description="deals the speakers")
+
+
+class ClusterSettings(Settings):
+    """Soft-DTW k-means of mouth segments."""
+
+    n_clusters: int | None = Field(None, ge=2, description="number of gestures; by the elbow where not given")
+    candidates: list[int] = Field([2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], description="what the elbow chooses from")
+    gamma: float | Literal["median"] = Field("median", description="smoothing, in squared inter-pupil units")
+    metric: Literal["divergence", "soft_dtw"] = Field("divergence", description="what assigns segments to gestures")
+    restarts: int = Field(4, ge=1, description="starts, of which the best is kept")
+    max_iterations: int = Field(50, ge=1, description="iterations of one start at the most")
+    transductive: bool = Field(False, description="fit on dev and test segments too; named in the report")
+    seed: int = 0
+
+
+class AnalyseSettings(Settings):
+    """What the gestures say."""
+
+    permutations: int = Field(1000, ge=1, description="draws of each null")
+    bootstrap: int = Field(1000, ge=1, description="draws of each interval")
+    confidence: float = Field(0.95, gt=0, lt=1, description="level of the intervals")
+
+
+class EvaluateSettings(Settings):
+    """Directions x methods x seeds."""
+
+    methods: list[str] = Field(["none", "ag", "hard_ag", "pa", "random_clusters"], description="rows of the results")
+    directions: list[str] | None = Field(
+        None, description="such as alder->birch; both ways and both upper bounds where not given"
+    )
+    seeds: list[int] = Field([0, 1, 2], description="one fit a seed in every cell")
+    baseline: str = Field("none", description="the method that the others are compared with")
+    bootstrap: int = Field(1000, ge=1, description="draws of each interval")
+
+
+class RaySettings(Settings):
+    """What the stages take of the Ray cluster. Never part of a result's identity."""
+
+    address: str | None = Field(None, description="a running cluster; a local one is started where not given")
+    extract_workers: int | None = Field(None, ge=1, description="extraction actors; one a CPU where not given")
+    extract_memory_gb: float = Field(1.5, gt=0, description="memory reserved for one extraction actor")
+    extract_gpus: float = Field(0, ge=0, description="GPUs of one extraction actor; fractions share a GPU")
+    train_workers: int = Field(1, ge=1, description="data-parallel workers of `agser train`")
+    train_gpus: float = Field(0, ge=0, description="GPUs of one training worker")
+    evaluate_cpus: float = Field(1, gt=0, description="CPUs of one cell of the evaluation matrix")
+
+
+class Experiment(Settings):
+    """Everything a run depends on."""
+
+    name: str = Field(description="names the run in the report")
+    output: str = Field(description="root of all outputs: local folder or s3://bucket/prefix")
+    sample: SampleSettings = SampleSettings()
+    corpora: dict[str, CorpusSettings] = Field(min_length=1, description="one or two corpora by name")
+    extract: ExtractSettings = ExtractSettings()
+    split: SplitSettings = SplitSettings()
+    cluster: ClusterSettings = ClusterSettings()
+    analyse: AnalyseSettings = AnalyseSettings()
+    train: TrainSettings = TrainSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    ray: RaySettings = RaySettings()
+
+
+def load_experiment(path: str, overrides: tuple[str, ...] = ()) -> Experiment:
+    """Read an experiment file and apply overrides such as `cluster.n_clusters=8`.
+
+    Raises ConfigError that names the file, the key, the nearest right key and what is wrong with the value.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise ConfigError(f"{path}: no such experiment file. Ready ones lie in tune_configs/experiments/")
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected keys such as name, output, corpora")
+    for override in overrides:
+        _apply(content, override)
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"{path}: {_explain(detail)}" for detail in error.errors())) from None
+
+
+def _apply(content: dict, override: str) -> None:
+    key, separator, value = override.partition("=")
+    if not separator:
+        raise ConfigError(f"override {override!r}: write it as key=value, for example train.epochs=5")
+    *groups, last = key.split(".")
+    for group in groups:
+        content = content.setdefault(group, {})
+        if not isinstance(content, dict):
+            raise ConfigError(f"override {override!r}: {group} is a value, not a group of settings")
+    content[last] = yaml.safe_load(value)
+
+
+def _explain(detail: dict) -> str:
+    """One sentence for one fault that pydantic found."""
+    where = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] != "extra_forbidden":
+        return f"{where}: {detail['msg'][0].lower()}{detail['msg'][1:]} (found {detail['input']!r})"
+    known = _keys(detail["loc"][:-1])
+    near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known))}"
+    return f"{where}: unknown key; {hint}"
+
+
+def _keys(loc: tuple) -> list[str]:
+    """The keys that the group at a place of the file has."""
+    model: type[BaseModel] = Experiment
+    for part in loc:
+        if model is Experiment and part == "corpora":
+            continue
+        annotation = CorpusSettings if part not in model.model_fields else model.model_fields[part].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+    return list(model.model_fields)

@@ -1,0 +1,201 @@
+"""One clip from file to rows: decode, phones, mouth, speech. Read this file to follow a clip through extraction."""
+
+import contextlib
+import dataclasses
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from agser_core import media, tables
+from agser_core.corpora.clip import Clip
+from agser_core.errors import AgserError, ClipError
+from agser_core.experiment import ExtractSettings
+from agser_core.mouth import load_tracker
+from agser_core.mouth.trajectory import trajectory
+from agser_core.phones import inventory, read_phones
+from agser_core.phones.aligner import Aligner
+from agser_core.phones.interval import Phone
+from agser_core.speech import load_encoder
+from agser_core.speech.pooling import pool
+from agser_core.storage import Location
+
+SAMPLING_RATE = 16000
+
+
+@dataclasses.dataclass
+class Unit:
+    """What extraction makes of some clips: a table each, and the seconds each step took."""
+
+    clips: pa.Table
+    segments: pa.Table
+    phone_vectors: pa.Table
+    errors: pa.Table
+    seconds: dict[str, float]
+
+    def tables(self) -> dict[str, pa.Table]:
+        return {name: getattr(self, name) for name in ("clips", "segments", "phone_vectors", "errors")}
+
+
+class ClipExtractor:
+    """Holds the tracker, the aligner and the encoder, which are costly to load, and extracts clips with them."""
+
+    def __init__(self, settings: ExtractSettings):
+        self.settings = settings
+        self.aligner = Aligner(dictionary=settings.phones.dictionary)
+        self.tracker = load_tracker(
+            settings.mouth.source, max_side=settings.mouth.max_side, folder=settings.mouth.openface_folder
+        )
+        self.encoder = load_encoder(settings.speech.encoder, layers=settings.speech.layers, device=settings.speech.device)
+
+    @property
+    def vector_shape(self) -> tuple[int, int]:
+        return self.encoder.n_layers, self.encoder.dimension
+
+    def extract(self, clips: list[Clip]) -> Unit:
+        """Extract clips. A clip that fails becomes a row of errors and leaves no other trace."""
+        seconds: Counter = Counter()
+        done, errors = [], []
+        for clip in clips:
+            step = _Step(seconds)
+            try:
+                done.append(self._decode_and_cut(clip, step))
+            except ClipError as error:
+                errors.append(_error_row(clip, step.name, error))
+        encoded = []
+        for clip, waveform, phones, clip_row, segments in done:
+            step = _Step(seconds)
+            try:
+                with step("encode"):
+                    (frames,) = self.encoder.encode([waveform])
+                    vectors = pool(frames, self.encoder.frame_rate, phones)
+            except ClipError as error:
+                errors.append(_error_row(clip, step.name, error))
+            else:
+                encoded.append((clip_row, segments, vectors))
+        return Unit(
+            tables.from_rows([row for row, _, _ in encoded], tables.CLIPS),
+            tables.from_rows([row for _, rows, _ in encoded for row in rows], tables.SEGMENTS),
+            _vector_table(encoded),
+            tables.from_rows(errors, tables.ERRORS),
+            dict(seconds),
+        )
+
+    def _decode_and_cut(self, clip: Clip, step: "_Step") -> tuple[Clip, np.ndarray, list[Phone], dict, list[dict]]:
+        """Everything of a clip but the encoding, which works on batches."""
+        with contextlib.ExitStack() as stack:
+            with step("read"):
+                audio = stack.enter_context(Location.parse(clip.audio_uri).local_copy())
+                same = clip.video_uri == clip.audio_uri
+                video = clip.video_uri and (audio if same else _copy(stack, clip.video_uri))
+            with step("decode audio"):
+                waveform = media.read_audio(audio, SAMPLING_RATE)
+            duration = len(waveform) / SAMPLING_RATE
+            with step("phones"):
+                phones, source = self._phones(clip, waveform, duration, stack)
+            row = {field: getattr(clip, field) for field in tables.CLIPS.names if hasattr(clip, field)}
+            row.update(duration=duration, video_frames=0, frame_rate=0, alignment_source=source)
+            mouth = None
+            if video:
+                with step("track"):
+                    track = self.tracker.track(video, clip_id=clip.clip_id, duration=duration)
+                with step("cut"):
+                    mouth = trajectory(track, origin=self.settings.mouth.origin)
+                row.update(
+                    video_frames=len(track.times),
+                    frame_rate=track.frame_rate,
+                    tracked_share=float(track.found.mean()),
+                    times=track.times,
+                    opening=track.opening(),
+                )
+            with step("cut"):
+                segments = [self._segment(clip, i, phone, mouth) for i, phone in enumerate(phones)]
+        return clip, waveform, phones, row, segments
+
+    def _phones(
+        self, clip: Clip, waveform: np.ndarray, duration: float, stack: contextlib.ExitStack
+    ) -> tuple[list[Phone], str]:
+        if clip.phones_uri and self.settings.phones.source == "auto":
+            return read_phones(_copy(stack, clip.phones_uri), duration)
+        if not clip.transcript:
+            raise ClipError(
+                "no transcript and no phone times",
+                remedy="give a transcript in the manifest, or a TextGrid with phone times",
+                error_class="transcript",
+            )
+        language = clip.language or "en"
+        return self.aligner.align(waveform, SAMPLING_RATE, clip.transcript, language=language).phones, "aligner"
+
+    def _segment(self, clip: Clip, position: int, phone: Phone, mouth) -> dict:
+        is_vowel = inventory.is_vowel(phone, stressed_ah=self.settings.phones.reduce_stressed_ah)
+        wanted = mouth is not None and (is_vowel or self.settings.phones.all_mouths)
+        piece = mouth.cut(phone.start, phone.end) if wanted else None
+        return {
+            "clip_id": clip.clip_id,
+            "corpus": clip.corpus,
+            "position": position,
+            "phone": phone.label,
+            "stress": phone.stress,
+            "is_vowel": is_vowel,
+            "ipa": inventory.to_ipa(phone),
+            "start": phone.start,
+            "end": phone.end,
+            "n_frames": 0 if piece is None else len(piece),
+            "mouth": [] if piece is None else piece.ravel(),
+            "confidence": None if piece is None else mouth.confidence(phone.start, phone.end),
+        }
+
+
+class _Step:
+    """Names the step under way, for the error row, and adds up the seconds of each."""
+
+    def __init__(self, seconds: Counter):
+        self.seconds, self.name = seconds, ""
+
+    @contextlib.contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        self.name, start = name, time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - start
+
+
+def _copy(stack: contextlib.ExitStack, uri: str) -> str:
+    return stack.enter_context(Location.parse(uri).local_copy())
+
+
+def _vector_table(encoded: list[tuple[dict, list[dict], np.ndarray]]) -> pa.Table:
+    rows = [
+        {"clip_id": segment["clip_id"], "position": segment["position"], "vector": vector.astype(np.float16).ravel()}
+        for _, segments, vectors in encoded
+        for segment, vector in zip(segments, vectors, strict=True)
+    ]
+    return tables.from_rows(rows, tables.PHONE_VECTORS)
+
+
+def _error_row(clip: Clip, step: str, error: ClipError) -> dict:
+    return {
+        "clip_id": clip.clip_id,
+        "corpus": clip.corpus,
+        "stage": "extract",
+        "step": step,
+        "error_class": error.error_class,
+        "reason": error.reason,
+        "remedy": error.remedy,
+        "uri": clip.video_uri or clip.audio_uri,
+    }
+
+
+def check_unique(clips: list[Clip]) -> None:
+    """Raise AgserError where two clips of a corpus have one id, naming both files."""
+    seen: dict[str, Clip] = {}
+    for clip in clips:
+        if clip.clip_id in seen:
+            raise AgserError(
+                f"two clips of the corpus {clip.corpus!r} have the id {clip.clip_id!r}: {seen[clip.clip_id].audio_uri} and "
+                f"{clip.audio_uri}. Give each its own id in the manifest, or take one of them away."
+            )
+        seen[clip.clip_id] = clip

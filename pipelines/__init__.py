@@ -1,0 +1,1 @@
+"""The Ray jobs, thin: each module is one stage, run by `agser STAGE` or `python -m pipelines.STAGE`."""

@@ -1,0 +1,169 @@
+"""Extract: clips to tables. Ray Data shards units of clips over actors; each unit is committed by itself."""
+
+import dataclasses
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+from agser_core import tables
+from agser_core.chain import extract_output
+from agser_core.corpora import read_corpus
+from agser_core.corpora.clip import Clip
+from agser_core.experiment import Experiment, ExtractSettings
+from agser_core.extraction import check_unique
+from agser_core.fingerprint import fingerprint
+from agser_core.outputs import StageOutput, peak_memory
+from agser_core.storage import Location
+from pipelines.progress import Progress
+from pipelines.stage import EXIT_BUDGET, say, stage_command
+
+
+class UnitExtractor:
+    """A Ray Data actor: extracts units of clips and writes each one's tables, then its commit mark."""
+
+    def __init__(self, settings: ExtractSettings, folder: str):
+        from agser_core.extraction import ClipExtractor
+        from pipelines.ray_session import limit_threads
+
+        limit_threads()
+        self.extractor, self.folder = ClipExtractor(settings), Location(folder)
+
+    def __call__(self, row: dict) -> dict:
+        unit, clips = row["unit"], [Clip(**clip) for clip in json.loads(row["clips"])]
+        extracted = self.extractor.extract(clips)
+        rows = {}
+        for name, table in extracted.tables().items():
+            tables.write_parquet(table, self.folder.join(name, f"{unit}.parquet"))
+            rows[name] = table.num_rows
+        mark = {
+            "clips": [clip.clip_id for clip in clips],
+            "rows": rows,
+            "seconds": extracted.seconds,
+            "peak_memory_bytes": peak_memory(),
+            "vector_shape": self.extractor.vector_shape,
+            "encoder": self.extractor.encoder.name,
+            "pretrained": self.extractor.encoder.pretrained,
+        }
+        self.folder.join("units", f"{unit}.json").write_text(json.dumps(mark))
+        return {"done": len(clips), "failed": rows["errors"]}
+
+
+def committed_units(output: StageOutput) -> dict[str, dict]:
+    """The commit marks of an output folder by unit."""
+    files = output.folder.join("units").list()
+    with ThreadPoolExecutor(16) as pool:
+        marks = pool.map(lambda file: json.loads(file.read_text()), files)
+        return {file.name.removesuffix(".json"): mark for file, mark in zip(files, marks, strict=True)}
+
+
+def units_to_do(clips: list[Clip], marks: dict[str, dict], size: int) -> list[dict]:
+    """What is not committed yet, in units of `size` clips. A unit is named by its clips."""
+    done = {clip for mark in marks.values() for clip in mark["clips"]}
+    left = [clip for clip in clips if clip.clip_id not in done]
+    groups = [left[i : i + size] for i in range(0, len(left), size)]
+    return [
+        {
+            "unit": fingerprint([clip.clip_id for clip in group]),
+            "clips": json.dumps([dataclasses.asdict(clip) for clip in group]),
+        }
+        for group in groups
+    ]
+
+
+def extract_corpus(experiment: Experiment, name: str) -> dict:
+    """Extract what is missing of one corpus and commit the stage; returns the manifest."""
+    output, settings = extract_output(experiment, name), experiment.extract
+    corpus = read_corpus(name, experiment.corpora[name])
+    check_unique(corpus.clips)
+    marks = committed_units(output)
+    units = units_to_do(corpus.clips, marks, settings.clips_per_unit)
+    if not units and output.is_complete():
+        say(f"extract {name}: all {len(corpus.clips)} clips are done, nothing to do ({output.folder.uri})")
+        return output.manifest()
+    _run(experiment, name, output, units, len(corpus.clips))
+    return _commit(output, corpus, committed_units(output))
+
+
+def _run(experiment: Experiment, name: str, output: StageOutput, units: list[dict], n_clips: int) -> None:
+    import ray.data
+
+    from pipelines.ray_session import cluster_cpus, ray_session
+
+    todo = sum(len(json.loads(unit["clips"])) for unit in units)
+    progress = Progress(f"extract {name}", "clips", n_clips, already=n_clips - todo)
+    with ray_session(experiment.ray):
+        workers = min(experiment.ray.extract_workers or cluster_cpus(), max(1, len(units)))
+        results = ray.data.from_items(units, override_num_blocks=max(1, min(len(units), 32 * workers))).map(
+            UnitExtractor,
+            fn_constructor_kwargs={"settings": experiment.extract, "folder": output.folder.uri},
+            compute=ray.data.ActorPoolStrategy(size=workers),
+            num_cpus=1,
+            num_gpus=experiment.ray.extract_gpus or None,
+            memory=int(experiment.ray.extract_memory_gb * 2**30),
+        )
+        for row in results.iter_rows():
+            progress.add(row["done"], row["failed"])
+
+
+def _commit(output: StageOutput, corpus, marks: dict[str, dict]) -> dict:
+    """Name the committed parts in the manifest, and the files that the adapter could not take as errors."""
+    for table in ("clips", "segments", "phone_vectors", "errors"):
+        rows = {unit: mark["rows"][table] for unit, mark in marks.items()}
+        output.adopt_table(table, [f"{unit}.parquet" for unit, n in sorted(rows.items()) if n], sum(rows.values()))
+    problems = [
+        {
+            "clip_id": Location(problem.uri).name,
+            "corpus": corpus.name,
+            "stage": "extract",
+            "step": "list",
+            "error_class": "file",
+            "reason": problem.reason,
+            "remedy": problem.remedy,
+            "uri": problem.uri,
+        }
+        for problem in corpus.problems
+    ]
+    if problems:
+        output.write_table("errors", tables.from_rows(problems, tables.ERRORS), part="listing")
+    some = next(iter(marks.values()), {})
+    seconds: dict[str, float] = {}
+    for mark in marks.values():
+        for step, spent in mark["seconds"].items():
+            seconds[step] = seconds.get(step, 0.0) + spent
+    return output.commit(
+        worker_seconds={step: round(spent, 3) for step, spent in seconds.items()},
+        worker_peak_memory_bytes=max((mark["peak_memory_bytes"] for mark in marks.values()), default=0),
+        vector_shape=some.get("vector_shape"),
+        encoder=some.get("encoder"),
+        pretrained=some.get("pretrained"),
+        notes=corpus.notes,
+    )
+
+
+@stage_command("extract", "extract", "ray")
+def main(experiment: Experiment) -> int | None:
+    """Decode clips, track mouths, set phone times, encode speech.
+
+    Reads the corpora of the experiment; writes the tables clips, segments, phone_vectors and errors of each corpus. A
+    clip that can't be processed becomes a row of errors with the reason and costs no other clip. The same command
+    again goes on where it stopped.
+    """
+    over = False
+    for name in experiment.corpora:
+        manifest = extract_corpus(experiment, name)
+        rows = {table: entry["rows"] for table, entry in manifest["tables"].items()}
+        total = rows["clips"] + rows["errors"]
+        failed = rows["errors"] / max(1, total)
+        folder = extract_output(experiment, name).folder.uri
+        say(
+            f"extract {name}: {rows['clips']} clips, {rows['segments']} phone segments, {rows['errors']} errors -> {folder}"
+        )
+        if failed > experiment.extract.failure_budget or not rows["clips"]:
+            over = True
+            say(f"extract {name}: {failed:.1%} failed, more than extract.failure_budget allows; first reasons:")
+            for row in extract_output(experiment, name).table("errors").slice(0, 5).to_pylist():
+                say(f"  {row['clip_id']}: {row['reason']}. {row['remedy']}")
+    return EXIT_BUDGET if over else None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Connect to Ray: to the running cluster the settings or RAY_ADDRESS name, else to one started on this machine."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+
+# Ray reads these when it is imported. Never unset: with RAY_AUTH_MODE unset, Ray 2.60 starts clusters with a token and
+# then submits jobs without it. Each `report` of Ray Train waits for the controller's poll, 2 s by default.
+os.environ.setdefault("RAY_AUTH_MODE", "token")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")
+
+import ray  # noqa: E402
+import ray.data  # noqa: E402
+
+from agser_core.experiment import RaySettings  # noqa: E402
+
+
+@contextlib.contextmanager
+def ray_session(settings: RaySettings) -> Iterator[None]:
+    """Ray for the time of a stage. A session that is already there is used and left open."""
+    mine = not ray.is_initialized()
+    if mine:
+        address = settings.address or os.environ.get("RAY_ADDRESS") or "local"
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        _quiet()
+    try:
+        yield
+    finally:
+        if mine:
+            ray.shutdown()
+
+
+def cluster_cpus() -> int:
+    """CPUs of the whole cluster, at least one."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def limit_threads() -> None:
+    """Keep native code in this worker to the CPUs that Ray gave it: Ray reserves CPUs, it does not confine threads."""
+    cpus = max(1, int(sum(ray.get_runtime_context().get_assigned_resources().get(name, 0) for name in ("CPU",))))
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ[name] = str(cpus)
+
+
+def _quiet() -> None:
+    """Our own progress lines say what matters."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
