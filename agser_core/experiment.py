@@ -40,7 +40,8 @@ class MouthSettings(Settings):
     source: Literal["mediapipe", "openface"] = Field("mediapipe", description="who finds the landmarks")
     openface_folder: str | None = Field(None, description="folder with one OpenFace CSV a clip: CLIP_ID.csv")
     origin: Literal["mouth", "eyes"] = Field(
-        "mouth", description="origin of the coordinates: the clip's mouth centroid, or the eye midpoint (keeps identity)"
+        "mouth",
+        description="origin of the coordinates: the clip's mouth centroid, or the eye midpoint (keeps identity)",
     )
     max_side: int = Field(640, ge=64, description="frames are scaled at decoding so that no side is longer, in pixels")
 
@@ -71,7 +72,9 @@ class ExtractSettings(Settings):
     phones: PhoneSettings = PhoneSettings()
     speech: SpeechSettings = SpeechSettings()
     clips_per_unit: int = Field(8, ge=1, description="clips that are committed together")
-    failure_budget: float = Field(0.05, ge=0, le=1, description="share of clips that may fail before the exit code is 1")
+    failure_budget: float = Field(
+        0.05, ge=0, le=1, description="share of clips that may fail before the exit code is 1"
+    )
 
 
 class SplitSettings(Settings):

@@ -48,7 +48,9 @@ class ClipExtractor:
         self.tracker = load_tracker(
             settings.mouth.source, max_side=settings.mouth.max_side, folder=settings.mouth.openface_folder
         )
-        self.encoder = load_encoder(settings.speech.encoder, layers=settings.speech.layers, device=settings.speech.device)
+        self.encoder = load_encoder(
+            settings.speech.encoder, layers=settings.speech.layers, device=settings.speech.device
+        )
 
     @property
     def vector_shape(self) -> tuple[int, int]:
@@ -195,7 +197,7 @@ def check_unique(clips: list[Clip]) -> None:
     for clip in clips:
         if clip.clip_id in seen:
             raise AgserError(
-                f"two clips of the corpus {clip.corpus!r} have the id {clip.clip_id!r}: {seen[clip.clip_id].audio_uri} and "
-                f"{clip.audio_uri}. Give each its own id in the manifest, or take one of them away."
+                f"two clips of the corpus {clip.corpus!r} have the id {clip.clip_id!r}: "
+                f"{seen[clip.clip_id].audio_uri} and {clip.audio_uri}. Give each its own id in the manifest, or take one of them away."
             )
         seen[clip.clip_id] = clip

@@ -4,6 +4,8 @@ S3 takes endpoint, region and credentials from where the ecosystem keeps them: A
 AWS_ACCESS_KEY_ID, AWS_PROFILE, or the role of the instance.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import os
@@ -40,7 +42,7 @@ class Location:
     uri: str
 
     @classmethod
-    def parse(cls, uri: "str | os.PathLike | Location") -> "Location":
+    def parse(cls, uri: str | os.PathLike | Location) -> Location:
         """Read a local path (made absolute, `~` expanded) or an `s3://` URI."""
         if isinstance(uri, Location):
             return uri
@@ -70,10 +72,10 @@ class Location:
         return self.uri.rstrip("/").rpartition("/")[2]
 
     @property
-    def parent(self) -> "Location":
+    def parent(self) -> Location:
         return Location(self.uri.rstrip("/").rpartition("/")[0])
 
-    def join(self, *parts: str) -> "Location":
+    def join(self, *parts: str) -> Location:
         return Location("/".join([self.uri.rstrip("/"), *(part.strip("/") for part in parts)]))
 
     def exists(self) -> bool:
@@ -86,7 +88,7 @@ class Location:
     def size(self) -> int:
         return self._info().size or 0
 
-    def list(self, recursive: bool = False) -> list["Location"]:
+    def list(self, recursive: bool = False) -> list[Location]:
         """The files below this folder in order of name; empty where the folder does not exist."""
         selector = pyarrow.fs.FileSelector(self.path, recursive=recursive, allow_not_found=True)
         with self._errors("list"):
@@ -94,7 +96,7 @@ class Location:
         prefix = "" if self.is_local else "s3://"
         return sorted(Location(prefix + entry.path) for entry in entries if entry.type == pyarrow.fs.FileType.File)
 
-    def folders(self) -> list["Location"]:
+    def folders(self) -> list[Location]:
         """The folders directly below this one, in order of name."""
         with self._errors("list"):
             entries = self.filesystem.get_file_info(pyarrow.fs.FileSelector(self.path, allow_not_found=True))

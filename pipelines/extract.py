@@ -153,10 +153,8 @@ def main(experiment: Experiment) -> int | None:
         rows = {table: entry["rows"] for table, entry in manifest["tables"].items()}
         total = rows["clips"] + rows["errors"]
         failed = rows["errors"] / max(1, total)
-        folder = extract_output(experiment, name).folder.uri
-        say(
-            f"extract {name}: {rows['clips']} clips, {rows['segments']} phone segments, {rows['errors']} errors -> {folder}"
-        )
+        counts = f"{rows['clips']} clips, {rows['segments']} phone segments, {rows['errors']} errors"
+        say(f"extract {name}: {counts} -> {extract_output(experiment, name).folder.uri}")
         if failed > experiment.extract.failure_budget or not rows["clips"]:
             over = True
             say(f"extract {name}: {failed:.1%} failed, more than extract.failure_budget allows; first reasons:")

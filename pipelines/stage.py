@@ -24,7 +24,11 @@ def stage_command(name: str, *groups: str) -> Callable:
     def decorate(function: Callable[[Experiment], int | None]) -> click.Command:
         @click.command(name, help=function.__doc__, epilog=_explain(groups))
         @click.option(
-            "-c", "--config", default=str(SAMPLE), metavar="FILE", help="Experiment file. Default: the embedded sample's."
+            "-c",
+            "--config",
+            default=str(SAMPLE),
+            metavar="FILE",
+            help="Experiment file. Default: the embedded sample's.",
         )
         @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
         @functools.wraps(function)

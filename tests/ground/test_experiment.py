@@ -1,0 +1,47 @@
+import pytest
+
+from agser_core.errors import ConfigError
+from agser_core.experiment import load_experiment
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text: str) -> str:
+        path = tmp_path / "experiment.yaml"
+        path.write_text("name: x\noutput: runs/x\ncorpora: {a: {adapter: sample, path: p}}\n" + text)
+        return str(path)
+
+    return write
+
+
+def test_defaults_and_overrides(file):
+    experiment = load_experiment(file("cluster: {n_clusters: 4}\n"), ("cluster.n_clusters=8", "corpora.a.path=q"))
+    assert experiment.cluster.n_clusters == 8 and experiment.corpora["a"].path == "q"
+
+
+@pytest.mark.parametrize(
+    "text, overrides, message",
+    [
+        ("clustre: {}\n", (), "clustre: unknown key; did you mean 'cluster'"),
+        ("cluster: {n_cluster: 3}\n", (), "cluster.n_cluster: unknown key; did you mean 'n_clusters'"),
+        ("extract: {mouth: {orgin: eyes}}\n", (), "extract.mouth.orgin: unknown key; did you mean 'origin'"),
+        ("", ("corpora.a.pth=q",), "corpora.a.pth: unknown key; did you mean 'path'"),
+        (
+            "cluster: {n_clusters: 1}\n",
+            (),
+            r"cluster.n_clusters: input should be greater than or equal to 2 \(found 1\)",
+        ),
+        ("extract: {mouth: {origin: nose}}\n", (), "extract.mouth.origin: input should be 'mouth' or 'eyes'"),
+        ("cluster: [1\n", (), "not valid YAML"),
+        ("", ("cluster.n_clusters",), "write it as key=value"),
+        ("", ("name.x=1",), "name is a value"),
+    ],
+)
+def test_what_is_wrong_is_named(file, text, overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        load_experiment(file(text), overrides)
+
+
+def test_a_missing_file_names_the_ready_ones():
+    with pytest.raises(ConfigError, match="no/such.yaml.*tune_configs/experiments"):
+        load_experiment("no/such.yaml")
