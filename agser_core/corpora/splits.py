@@ -1,0 +1,103 @@
+"""Train, dev and test without a shared speaker: pure functions of clips or of speakers and a seed."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from agser_core.corpora.clip import Clip
+from agser_core.errors import AgserError, ConfigError
+
+PARTITIONS = ("train", "dev", "test")
+
+
+def assert_disjoint(partitions: Mapping[str, Iterable[Clip]]) -> None:
+    """Raise AgserError, naming the speaker, if one speaks in two partitions."""
+    home: dict[str, str] = {}
+    for partition, clips in partitions.items():
+        for clip in clips:
+            other = home.setdefault(clip.speaker, partition)
+            if other != partition:
+                raise AgserError(
+                    f"speaker {clip.speaker!r} is in {other} and in {partition} (clip {clip.clip_id!r}): "
+                    "split by speaker, or correct the fold of that clip"
+                )
+
+
+def by_folds(
+    clips: Sequence[Clip], train: Iterable[str], dev: Iterable[str], test: Iterable[str]
+) -> dict[str, list[Clip]]:
+    """Partitions from the corpus' own folds; clips of other folds are left out. Speakers are checked to be disjoint.
+
+    Raises ConfigError for a fold that no clip has or that is named twice, AgserError for a shared speaker.
+    """
+    wanted = dict(zip(PARTITIONS, (list(train), list(dev), list(test)), strict=True))
+    named = Counter(fold for folds in wanted.values() for fold in folds)
+    there = {clip.fold for clip in clips}
+    for fold, count in named.items():
+        if fold not in there:
+            known = ", ".join(sorted(map(str, there)))
+            raise ConfigError(f"no clip is of fold {fold!r}: the corpus has {known}")
+        if count > 1:
+            raise ConfigError(f"fold {fold!r} is named {count} times")
+    partitions = {name: [clip for clip in clips if clip.fold in folds] for name, folds in wanted.items()}
+    assert_disjoint(partitions)
+    return partitions
+
+
+def k_folds(clips: Iterable[Clip], k: int, seed: int = 0) -> dict[str, int]:
+    """Each speaker's fold, 0 to k - 1: shuffled by the seed, dealt out so that folds are alike in size and gender.
+
+    A function of the set of speakers and genders alone: neither order nor number of clips matters, so that a lost clip
+    moves no speaker. Raises ConfigError for fewer speakers than folds.
+    """
+    speakers = _shuffled_speakers(clips, seed)
+    if not 2 <= k <= len(speakers):
+        raise ConfigError(f"{len(speakers)} speakers can't be dealt into {k} folds: choose 2 to {len(speakers)}")
+    return {speaker: position % k for position, speaker in enumerate(speakers)}
+
+
+def assign_speakers(
+    clips: Iterable[Clip], shares: tuple[float, float, float] = (0.6, 0.2, 0.2), seed: int = 0
+) -> dict[str, str]:
+    """Each speaker's partition (train, dev, test), balanced by gender as far as the numbers allow.
+
+    shares: of the speakers; they sum to 1. Every partition with a share gets at least one speaker. Speakers, genders and
+    seed decide, as in `k_folds`. Raises ConfigError for shares that don't sum to 1 and for too few speakers.
+    """
+    if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+        raise ConfigError(f"the shares of train, dev and test are {shares}: they must be positive and sum to 1")
+    speakers = _shuffled_speakers(clips, seed)
+    wanted = sum(share > 0 for share in shares)
+    if len(speakers) < wanted:
+        raise ConfigError(f"{len(speakers)} speakers can't fill {wanted} partitions")
+    counts = [0, 0, 0]
+    assigned = {}
+    for number, speaker in enumerate(speakers):  # walking through both genders in turn keeps every partition mixed
+        empty = [index for index in range(3) if shares[index] > 0 and counts[index] == 0]
+        candidates = empty if len(speakers) - number <= len(empty) else range(3)
+        index = max(candidates, key=lambda index: shares[index] * (number + 1) - counts[index])
+        counts[index] += 1
+        assigned[speaker] = PARTITIONS[index]
+    return assigned
+
+
+def by_speakers(clips: Iterable[Clip], assigned: Mapping[str, str]) -> dict[str, list[Clip]]:
+    """Partitions from each speaker's one, in the order of the clips."""
+    partitions: dict[str, list[Clip]] = {name: [] for name in PARTITIONS}
+    for clip in clips:
+        partitions[assigned[clip.speaker]].append(clip)
+    assert_disjoint(partitions)
+    return partitions
+
+
+def _shuffled_speakers(clips: Iterable[Clip], seed: int) -> list[str]:
+    """All speakers, shuffled within each gender by the seed and then spread evenly: F M F M F M M for three and four."""
+    genders = {clip.speaker: clip.gender or "" for clip in clips}
+    generator = np.random.default_rng(seed)
+    places = []
+    for gender in sorted(set(genders.values())):
+        speakers = sorted(speaker for speaker in genders if genders[speaker] == gender)
+        order = generator.permutation(len(speakers))
+        places += [((rank + 0.5) / len(speakers), gender, speakers[index]) for rank, index in enumerate(order)]
+    return [speaker for _, _, speaker in sorted(places)]
