@@ -80,8 +80,9 @@ class ExtractSettings(Settings):
 class SplitSettings(Settings):
     """Speaker-disjoint partitions of every corpus."""
 
-    folds: int = Field(1, ge=1, description="how many of the partitions below are run, each with other test speakers")
-    of: int = Field(3, ge=3, description="number of groups the speakers are dealt into; one is test, one is dev")
+    groups: int = Field(6, ge=3, description="the speakers of a corpus are dealt into so many groups")
+    test_groups: int = Field(2, ge=1, description="groups that a fold tests on; one more is dev, the rest is train")
+    folds: int = Field(1, ge=1, description="how many folds are run, each with other test speakers")
     seed: int = Field(0, description="deals the speakers")
 
 

@@ -57,6 +57,28 @@ def k_folds(clips: Iterable[Clip], k: int, seed: int = 0) -> dict[str, int]:
     return {speaker: position % k for position, speaker in enumerate(speakers)}
 
 
+def rotation(clips: Iterable[Clip], groups: int, test_groups: int = 1, fold: int = 0, seed: int = 0) -> dict[str, str]:
+    """Each speaker's partition (train, dev, test) in one fold of a rotation over groups of speakers.
+
+    The speakers are dealt into `groups` (see `k_folds`). Fold f tests on groups f * test_groups and following, takes the
+    group after them as dev and trains on the rest, so that folds 0 .. groups // test_groups - 1 test each speaker once.
+    Raises ConfigError where nothing is left to train on or the fold does not exist.
+    """
+    if test_groups + 2 > groups:
+        raise ConfigError(
+            f"{groups} groups of speakers can't hold {test_groups} for test, one for dev and some to train on"
+        )
+    if not 0 <= fold < groups // test_groups:
+        raise ConfigError(
+            f"fold {fold} does not exist: {groups} groups by {test_groups} make {groups // test_groups} folds"
+        )
+    place = {speaker: (group - fold * test_groups) % groups for speaker, group in k_folds(clips, groups, seed).items()}
+    return {
+        speaker: "test" if turn < test_groups else "dev" if turn == test_groups else "train"
+        for speaker, turn in place.items()
+    }
+
+
 def assign_speakers(
     clips: Iterable[Clip], shares: tuple[float, float, float] = (0.6, 0.2, 0.2), seed: int = 0
 ) -> dict[str, str]:
