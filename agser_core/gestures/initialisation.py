@@ -1,0 +1,71 @@
+"""Where a clustering starts: gamma from the data, the length of the centroids, k-means++."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agser_core.ragged import Ragged, as_ragged
+from agser_core.softdtw.barycenter import resample
+from agser_core.softdtw.pairs import cross_values, scaling_for, self_values
+
+GAMMA_FRAMES = 4096  # frames in all that the median heuristic looks at
+
+
+def median_gamma(frames: np.ndarray) -> float:
+    """The median squared distance between random frames [M, D]: frame i is compared with frame i + M / 2.
+
+    Raises:
+        ValueError: all frames are the same.
+    """
+    half = len(frames) // 2
+    squared = ((frames[:half] - frames[half:2 * half]) ** 2).sum(axis=1)
+    squared = squared[squared > 0]
+    if len(squared) == 0:
+        raise ValueError("gamma='median' needs frames that differ; set gamma to a number")
+    return float(np.median(squared))
+
+
+def median_length(histogram: np.ndarray) -> int:
+    """The (lower) median of lengths given as counts per length."""
+    return int(np.searchsorted(np.cumsum(histogram), histogram.sum() / 2))
+
+
+def plus_plus(segments: Ragged, count: int, length: int, gamma: float, weights: np.ndarray, rng: np.random.Generator,
+              own: np.ndarray | None = None, threads: int = 1) -> np.ndarray:
+    """k-means++: segments drawn one after another, each with probability proportional to weight times potential.
+
+    The potential is the divergence to the nearest centroid so far: non-negative, and like a squared distance, so it is not squared
+    again. Of 2 + ln K draws the one that leaves the least potential is kept (greedy k-means++).
+
+    Args:
+        own: float64 [N], s(x, x) where it is known already.
+
+    Returns:
+        float64 [count, length, D], the drawn segments resampled to `length`.
+
+    Source:
+        Arthur & Vassilvitskii 2007.
+    """
+    own = self_values(segments, gamma, threads) if own is None else own
+    trials = 2 + int(np.log(count))
+    chosen = resample(segments[int(rng.choice(len(segments), p=weights / weights.sum()))], length)
+    centroids = [chosen]
+    potential = _divergence(segments, chosen[None], gamma, own, threads)[:, 0]
+    while len(centroids) < count:
+        share = weights * potential
+        if share.sum() <= 0:  # every segment coincides with a centroid: any further one is as good
+            share = weights
+        drawn = rng.choice(len(segments), size=trials, p=share / share.sum())
+        candidates = np.stack([resample(segments[int(i)], length) for i in drawn])
+        left = np.minimum(potential[:, None], _divergence(segments, candidates, gamma, own, threads))
+        best = int((weights @ left).argmin())
+        centroids.append(candidates[best])
+        potential = left[:, best]
+    return np.stack(centroids)
+
+
+def _divergence(segments: Ragged, references: np.ndarray, gamma: float, own: np.ndarray, threads: int) -> np.ndarray:
+    """[N, K] divergence with s(x, x) known."""
+    table = as_ragged(references)
+    values = cross_values(segments, table, scaling_for(segments, table, gamma), threads)
+    return np.maximum(values - 0.5 * own[:, None] - 0.5 * self_values(table, gamma), 0)
