@@ -1,0 +1,1 @@
+"""From audio, transcripts and label files to phones with times, in ARPABET."""
