@@ -1,7 +1,7 @@
 """EMO-DB: 10 German speakers, 10 sentences, 7 acted emotions, 535 clips (Burkhardt et al., Interspeech 2005).
 
-File names: `03a01Fa` is speaker 03, text a01, emotion F (Freude, happiness), version a. The emotion letters are German: W Wut,
-L Langeweile, E Ekel, A Angst, F Freude, T Trauer, N neutral. Phone times by hand lie in `lablaut/`.
+File names: `03a01Fa` is speaker 03, text a01, emotion F (Freude, happiness), version a. The emotion letters are German:
+W Wut, L Langeweile, E Ekel, A Angst, F Freude, T Trauer, N neutral. Phone times by hand lie in `lablaut/`.
 """
 
 import re

@@ -1,7 +1,8 @@
 """GRID: 34 talkers, 1000 six-word commands each, no emotion (Cooke et al., JASA 2006).
 
-Layout: a folder for each talker (`s1` ... `s34`) with `video/*.mpg`, `align/*.align` and, in the audio release, `*.wav`. The file name
-spells the sentence: `bbaf2n` is "bin blue at f two now". The align files hold word times in 1/25000 s.
+Layout: a folder for each talker (`s1` ... `s34`) with `video/*.mpg`, `align/*.align` and, in the audio release,
+`*.wav`. The file name spells the sentence: `bbaf2n` is "bin blue at f two now". The align files hold word times in
+1/25000 s.
 """
 
 import re

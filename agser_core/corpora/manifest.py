@@ -27,8 +27,8 @@ def read(root: str, name: str | None = None, language: str | None = None) -> Cor
     """Read a manifest: the table itself, or the folder that holds it as clips.csv, clips.parquet or manifest.csv.
 
     name: the corpus' name, by default its folder's. language: for the rows that state none (ISO 639-1).
-    A clip_id that is absent is the file's name without its suffix. Raises AgserError for a table that can't be read, a missing
-    column, and two clips with one id; a file that is not there is a Problem and its clip is left out.
+    A clip_id that is absent is the file's name without its suffix. Raises AgserError for a table that can't be read, a
+    missing column, and two clips with one id; a file that is not there is a Problem and its clip is left out.
     """
     table = _find(Location.parse(root))
     rows = _rows(table)
@@ -75,7 +75,8 @@ def _find(place: Location) -> Location:
     if len(tables) == 1:
         return next(iter(tables.values()))
     raise AgserError(
-        f"the folder {place.uri} holds {len(tables)} tables and none is called {' or '.join(_NAMES)}: name the one to read"
+        f"the folder {place.uri} holds {len(tables)} tables, none of them called {' or '.join(_NAMES)}: "
+        "give the path of the one to read"
     )
 
 

@@ -1,8 +1,9 @@
 """RAVDESS: 24 actors, two statements, eight emotions, audio and audio-visual (Livingstone & Russo, PLoS ONE 2018).
 
 File names: `modality-channel-emotion-intensity-statement-repetition-actor`, such as `03-01-05-02-01-01-12.wav`.
-The emotion is the one the actor was asked for (label rule "intended"). Calm stays a word of its own: it was recorded as a
-second baseline beside neutral, and putting the two together would triple the neutral class of one corpus only.
+The emotion is the one the actor was asked for (label rule "intended"). Calm stays a word of its own: it was
+recorded as a second baseline beside neutral, and putting the two together would triple the neutral class of one corpus
+only.
 """
 
 import itertools

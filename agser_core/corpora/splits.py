@@ -60,8 +60,9 @@ def k_folds(clips: Iterable[Clip], k: int, seed: int = 0) -> dict[str, int]:
 def rotation(clips: Iterable[Clip], groups: int, test_groups: int = 1, fold: int = 0, seed: int = 0) -> dict[str, str]:
     """Each speaker's partition (train, dev, test) in one fold of a rotation over groups of speakers.
 
-    The speakers are dealt into `groups` (see `k_folds`). Fold f tests on groups f * test_groups and following, takes the
-    group after them as dev and trains on the rest, so that folds 0 .. groups // test_groups - 1 test each speaker once.
+    The speakers are dealt into `groups` (see `k_folds`). Fold f tests on groups f * test_groups and following, takes
+    the group after them as dev and trains on the rest, so that folds 0 .. groups // test_groups - 1 test each speaker
+    once.
     Raises ConfigError where nothing is left to train on or the fold does not exist.
     """
     if test_groups + 2 > groups:
@@ -84,8 +85,8 @@ def assign_speakers(
 ) -> dict[str, str]:
     """Each speaker's partition (train, dev, test), balanced by gender as far as the numbers allow.
 
-    shares: of the speakers; they sum to 1. Every partition with a share gets at least one speaker. Speakers, genders and
-    seed decide, as in `k_folds`. Raises ConfigError for shares that don't sum to 1 and for too few speakers.
+    shares: of the speakers; they sum to 1. Every partition with a share gets at least one speaker. Speakers, genders
+    and seed decide, as in `k_folds`. Raises ConfigError for shares that don't sum to 1 and for too few speakers.
     """
     if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
         raise ConfigError(f"the shares of train, dev and test are {shares}: they must be positive and sum to 1")
@@ -95,10 +96,11 @@ def assign_speakers(
         raise ConfigError(f"{len(speakers)} speakers can't fill {wanted} partitions")
     counts = [0, 0, 0]
     assigned = {}
-    for number, speaker in enumerate(speakers):  # walking through both genders in turn keeps every partition mixed
+    for number, speaker in enumerate(speakers):
         empty = [index for index in range(3) if shares[index] > 0 and counts[index] == 0]
         candidates = empty if len(speakers) - number <= len(empty) else range(3)
-        index = max(candidates, key=lambda index: shares[index] * (number + 1) - counts[index])
+        due = [share * (number + 1) - count for share, count in zip(shares, counts, strict=True)]
+        index = max(candidates, key=due.__getitem__)
         counts[index] += 1
         assigned[speaker] = PARTITIONS[index]
     return assigned
@@ -114,12 +116,11 @@ def by_speakers(clips: Iterable[Clip], assigned: Mapping[str, str]) -> dict[str,
 
 
 def _shuffled_speakers(clips: Iterable[Clip], seed: int) -> list[str]:
-    """All speakers, shuffled within each gender by the seed and then spread evenly: F M F M F M M for three and four."""
+    """All speakers, one gender after the other, each gender shuffled by the seed: dealt out in turn, every fold gets
+    its share of either gender."""
     genders = {clip.speaker: clip.gender or "" for clip in clips}
     generator = np.random.default_rng(seed)
-    places = []
+    order = []
     for gender in sorted(set(genders.values())):
-        speakers = sorted(speaker for speaker in genders if genders[speaker] == gender)
-        order = generator.permutation(len(speakers))
-        places += [((rank + 0.5) / len(speakers), gender, speakers[index]) for rank, index in enumerate(order)]
-    return [speaker for _, _, speaker in sorted(places)]
+        order += list(generator.permutation(sorted(name for name in genders if genders[name] == gender)))
+    return [str(speaker) for speaker in order]

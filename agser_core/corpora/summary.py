@@ -8,7 +8,7 @@ _NAMED = 10  # problems and missing files that the text names; the dictionary ha
 
 
 def describe(corpus: Corpus) -> dict:
-    """Counts of a corpus: clips, speakers by gender, labels (the four classes first), languages, folds, files at fault."""
+    """Counts of a corpus: clips, speakers by gender, labels (the four classes first), languages, files at fault."""
     clips = corpus.clips
     genders = {clip.speaker: clip.gender or "unknown" for clip in clips}
     emotions = Counter(clip.emotion or "no label" for clip in clips)
