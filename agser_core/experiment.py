@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agser_core.errors import ConfigError
 from agser_core.ser.settings import TrainSettings
@@ -43,7 +43,13 @@ class MouthSettings(Settings):
         "mouth",
         description="origin of the coordinates: the clip's mouth centroid, or the eye midpoint (keeps identity)",
     )
-    max_side: int = Field(640, ge=64, description="frames are scaled at decoding so that no side is longer, in pixels")
+    max_side: int = Field(960, ge=64, description="frames are scaled at decoding so that no side is longer, in pixels")
+
+    @model_validator(mode="after")
+    def _folder_for_openface(self) -> "MouthSettings":
+        if self.source == "openface" and not self.openface_folder:
+            raise ValueError("the source openface needs openface_folder, the folder with one CSV a clip")
+        return self
 
 
 class PhoneSettings(Settings):

@@ -13,11 +13,14 @@ from agser_core import media, tables
 from agser_core.corpora.clip import Clip
 from agser_core.errors import AgserError, ClipError
 from agser_core.experiment import ExtractSettings
-from agser_core.mouth import load_tracker
-from agser_core.mouth.trajectory import trajectory
-from agser_core.phones import inventory, read_phones
+from agser_core.mouth.mediapipe_tracker import MediaPipeTracker
+from agser_core.mouth.openface import read_openface
+from agser_core.mouth.track import MouthTrack
+from agser_core.mouth.trajectory import Trajectory, opening, trajectory
+from agser_core.phones import inventory
 from agser_core.phones.aligner import Aligner
 from agser_core.phones.interval import Phone
+from agser_core.phones.label_files import read_phones
 from agser_core.speech import load_encoder
 from agser_core.speech.pooling import pool
 from agser_core.storage import Location
@@ -44,10 +47,8 @@ class ClipExtractor:
 
     def __init__(self, settings: ExtractSettings):
         self.settings = settings
-        self.aligner = Aligner(dictionary=settings.phones.dictionary)
-        self.tracker = load_tracker(
-            settings.mouth.source, max_side=settings.mouth.max_side, folder=settings.mouth.openface_folder
-        )
+        self.aligner = Aligner(settings.phones.dictionary)
+        self.tracker = MediaPipeTracker(settings.mouth.max_side) if settings.mouth.source == "mediapipe" else None
         self.encoder = load_encoder(
             settings.speech.encoder, layers=settings.speech.layers, device=settings.speech.device
         )
@@ -99,21 +100,21 @@ class ClipExtractor:
                 phones, source = self._phones(clip, waveform, duration, stack)
             row = {field: getattr(clip, field) for field in tables.CLIPS.names if hasattr(clip, field)}
             row.update(duration=duration, video_frames=0, frame_rate=0, alignment_source=source)
-            mouth = None
+            track = movement = None
             if video:
                 with step("track"):
-                    track = self.tracker.track(video, clip_id=clip.clip_id, duration=duration)
-                with step("cut"):
-                    mouth = trajectory(track, origin=self.settings.mouth.origin)
+                    track = self._track(clip, video, duration)
                 row.update(
-                    video_frames=len(track.times),
-                    frame_rate=track.frame_rate,
-                    tracked_share=float(track.found.mean()),
+                    video_frames=len(track),
+                    frame_rate=1 / track.frame_interval if track.frame_interval else 0,
+                    tracked_share=track.tracked_share,
                     times=track.times,
-                    opening=track.opening(),
+                    opening=opening(track),
                 )
             with step("cut"):
-                segments = [self._segment(clip, i, phone, mouth) for i, phone in enumerate(phones)]
+                if track is not None:
+                    movement = trajectory(track, origin=self.settings.mouth.origin)
+                segments = [self._segment(clip, i, phone, track, movement) for i, phone in enumerate(phones)]
         return clip, waveform, phones, row, segments
 
     def _phones(
@@ -130,10 +131,26 @@ class ClipExtractor:
         language = clip.language or "en"
         return self.aligner.align(waveform, SAMPLING_RATE, clip.transcript, language=language).phones, "aligner"
 
-    def _segment(self, clip: Clip, position: int, phone: Phone, mouth) -> dict:
-        is_vowel = inventory.is_vowel(phone, stressed_ah=self.settings.phones.reduce_stressed_ah)
-        wanted = mouth is not None and (is_vowel or self.settings.phones.all_mouths)
-        piece = mouth.cut(phone.start, phone.end) if wanted else None
+    def _track(self, clip: Clip, video: str, duration: float) -> MouthTrack:
+        if self.tracker is not None:
+            return self.tracker.track(video)
+        csv = Location.parse(self.settings.mouth.openface_folder).join(f"{clip.clip_id}.csv")
+        if not csv.exists():
+            raise ClipError(
+                f"there is no OpenFace CSV {csv.uri}",
+                remedy="run OpenFace's FeatureExtraction on the clip, or set extract.mouth.source to mediapipe",
+                error_class="landmarks",
+            )
+        with csv.local_copy() as path:
+            return read_openface(path, duration, media.probe(video).video_start)
+
+    def _segment(
+        self, clip: Clip, position: int, phone: Phone, track: MouthTrack | None, movement: Trajectory | None
+    ) -> dict:
+        inventory_key = {"stress": phone.stress, "stressed_ah": self.settings.phones.reduce_stressed_ah}
+        is_vowel = inventory.is_vowel(phone.label, **inventory_key)
+        wanted = movement is not None and (is_vowel or self.settings.phones.all_mouths)
+        mouth = movement.cut(phone.start, phone.end) if wanted else None
         return {
             "clip_id": clip.clip_id,
             "corpus": clip.corpus,
@@ -141,12 +158,12 @@ class ClipExtractor:
             "phone": phone.label,
             "stress": phone.stress,
             "is_vowel": is_vowel,
-            "ipa": inventory.to_ipa(phone),
+            "ipa": inventory.ipa(phone.label, **inventory_key),
             "start": phone.start,
             "end": phone.end,
-            "n_frames": 0 if piece is None else len(piece),
-            "mouth": [] if piece is None else piece.ravel(),
-            "confidence": None if piece is None else mouth.confidence(phone.start, phone.end),
+            "n_frames": 0 if mouth is None else len(mouth),
+            "mouth": [] if mouth is None else mouth.ravel(),
+            "confidence": None if mouth is None else track.mean_confidence(phone.start, phone.end),
         }
 
 
@@ -198,6 +215,7 @@ def check_unique(clips: list[Clip]) -> None:
         if clip.clip_id in seen:
             raise AgserError(
                 f"two clips of the corpus {clip.corpus!r} have the id {clip.clip_id!r}: "
-                f"{seen[clip.clip_id].audio_uri} and {clip.audio_uri}. Give each its own id in the manifest, or take one of them away."
+                f"{seen[clip.clip_id].audio_uri} and {clip.audio_uri}. "
+                "Give each its own id in the manifest, or take one of them away."
             )
         seen[clip.clip_id] = clip

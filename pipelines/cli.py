@@ -12,6 +12,7 @@ STAGES = {
     "train": "Train one anchored model with Ray Train.",
     "evaluate": "Run directions x methods x seeds and compare.",
     "report": "Write the report as one HTML page.",
+    "run": "All of the above from extract on, as one job.",
     "settings": "Explain every key of an experiment file.",
 }
 

@@ -4,9 +4,8 @@ import dataclasses
 import json
 from concurrent.futures import ThreadPoolExecutor
 
-from agser_core import tables
+from agser_core import corpora, tables
 from agser_core.chain import extract_output
-from agser_core.corpora import read_corpus
 from agser_core.corpora.clip import Clip
 from agser_core.experiment import Experiment, ExtractSettings
 from agser_core.extraction import check_unique
@@ -72,7 +71,9 @@ def units_to_do(clips: list[Clip], marks: dict[str, dict], size: int) -> list[di
 def extract_corpus(experiment: Experiment, name: str) -> dict:
     """Extract what is missing of one corpus and commit the stage; returns the manifest."""
     output, settings = extract_output(experiment, name), experiment.extract
-    corpus = read_corpus(name, experiment.corpora[name])
+    source = experiment.corpora[name]
+    corpus = corpora.read(source.adapter, source.path, **source.options)
+    corpus.name, corpus.clips = name, [dataclasses.replace(clip, corpus=name) for clip in corpus.clips]
     check_unique(corpus.clips)
     marks = committed_units(output)
     units = units_to_do(corpus.clips, marks, settings.clips_per_unit)
@@ -136,11 +137,11 @@ def _commit(output: StageOutput, corpus, marks: dict[str, dict]) -> dict:
         encoder=some.get("encoder"),
         pretrained=some.get("pretrained"),
         notes=corpus.notes,
+        missing=corpus.missing,
     )
 
 
-@stage_command("extract", "extract", "ray")
-def main(experiment: Experiment) -> int | None:
+def run(experiment: Experiment) -> int | None:
     """Decode clips, track mouths, set phone times, encode speech.
 
     Reads the corpora of the experiment; writes the tables clips, segments, phone_vectors and errors of each corpus. A
@@ -162,6 +163,8 @@ def main(experiment: Experiment) -> int | None:
                 say(f"  {row['clip_id']}: {row['reason']}. {row['remedy']}")
     return EXIT_BUDGET if over else None
 
+
+main = stage_command("extract", "extract", "ray")(run)
 
 if __name__ == "__main__":
     main()

@@ -16,7 +16,7 @@ EXIT_BUDGET, EXIT_ERROR = 1, 2
 
 
 def stage_command(name: str, *groups: str) -> Callable:
-    """Make a function of an Experiment the command of a stage; its help explains the given groups of settings.
+    """Turn a stage's `run(experiment)` into its command; the help is its docstring and the given groups of settings.
 
     The function returns the exit code: None or 0 where all went well, EXIT_BUDGET where more failed than allowed.
     """

@@ -35,3 +35,10 @@ class MouthTrack:
     def frame_interval(self) -> float:
         """Median time between frames in s; 0 for fewer than two frames."""
         return float(np.median(np.diff(self.times))) if len(self) > 1 else 0.0
+
+    def mean_confidence(self, start: float, end: float) -> float:
+        """Mean confidence of the frames at start <= t < end (s), of the nearest frame where none lies there."""
+        inside = (self.times >= start) & (self.times < end)
+        if not inside.any():
+            inside = np.abs(self.times - (start + end) / 2).argmin()
+        return float(np.mean(self.confidence[inside]))

@@ -78,6 +78,15 @@ def trajectory(
     return Trajectory(starts, pieces)
 
 
+def opening(track: MouthTrack) -> np.ndarray:
+    """Distance between the middles of the upper and the lower outer lip (points 51 and 57) across the eye line.
+
+    float32 [F] in inter-pupil distances, for figures and checks; NaN in frames without a face.
+    """
+    normalised = normalise(track.points, track.eyes)
+    return (normalised[:, 9, 1] - normalised[:, 3, 1]).astype(np.float32)
+
+
 def normalise(points: np.ndarray, eyes: np.ndarray) -> np.ndarray:
     """Points relative to the eyes: p -> R (p - midpoint of the eyes) / inter-pupil distance, frame by frame.
 

@@ -1,0 +1,63 @@
+"""The extracted tables of a corpus, as the later stages read them."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+
+from agser_core import tables
+from agser_core.chain import extract_output
+from agser_core.corpora.clip import CLASSES, Clip
+from agser_core.corpora.splits import rotation
+from agser_core.experiment import Experiment, SplitSettings
+from agser_core.outputs import StageOutput
+
+
+@dataclass(frozen=True)
+class ExtractedCorpus:
+    """One corpus after extraction."""
+
+    name: str
+    output: StageOutput
+
+    @functools.cached_property
+    def manifest(self) -> dict:
+        return self.output.manifest()
+
+    @functools.cached_property
+    def clips(self) -> pd.DataFrame:
+        """The clips that take part, without the ragged columns: those of the four classes, or all clips of a corpus
+        that has no label of them (a talking-head corpus can lend its mouths)."""
+        columns = [name for name in tables.CLIPS.names if name not in ("times", "opening")]
+        clips = self.output.table("clips", columns).to_pandas()
+        chosen = clips["emotion"].isin(CLASSES)
+        return clips[chosen].reset_index(drop=True) if chosen.any() else clips
+
+    @functools.cached_property
+    def segments(self) -> pa.Table:
+        return self.output.table("segments")
+
+    def phone_vectors(self) -> pa.Table:
+        return self.output.table("phone_vectors")
+
+    @property
+    def has_mouths(self) -> bool:
+        return bool((self.segments["n_frames"].to_numpy() > 0).any())
+
+    @property
+    def has_emotions(self) -> bool:
+        return bool(self.clips["emotion"].isin(CLASSES).any())
+
+    def partition(self, split: SplitSettings, fold: int) -> pd.Series:
+        """train, dev or test of each of `clips` in one fold, by clip_id. No speaker is in two."""
+        people = [Clip("", self.name, row.speaker, "", gender=row.gender) for row in self.clips.itertuples()]
+        parts = rotation(people, split.groups, split.test_groups, fold, split.seed)
+        return self.clips["speaker"].map(parts).set_axis(self.clips["clip_id"])
+
+
+def extracted_corpora(experiment: Experiment) -> dict[str, ExtractedCorpus]:
+    """Every corpus of an experiment; reading one raises AgserError where it is not extracted yet."""
+    return {name: ExtractedCorpus(name, extract_output(experiment, name)) for name in experiment.corpora}
