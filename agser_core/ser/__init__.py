@@ -1,0 +1,1 @@
+"""Anchored training of the emotion classifier. Read: dataset, settings, network, sampler, anchors, trainer, metrics."""

@@ -1,0 +1,69 @@
+"""The anchor methods. To add one: write a module with `build(source, target, settings, seed) -> Anchor`, name it in METHODS.
+
+`source` are the labelled source training clips, `target` the target training clips without labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+
+from torch import Tensor, nn
+
+from agser_core.errors import ConfigError
+from agser_core.ser.anchors import ag, hard_ag, pa, random_clusters
+from agser_core.ser.anchors.base import Anchor, View, refuse_labels
+from agser_core.ser.dataset import SpeechData
+from agser_core.ser.settings import AnchorSettings
+
+METHODS: dict[str, Callable[[SpeechData, SpeechData, AnchorSettings, int], Anchor]] = {
+    "ag": ag.build,
+    "hard_ag": hard_ag.build,
+    "pa": pa.build,
+    "random_clusters": random_clusters.build,
+}
+
+
+def check_method(name: str) -> None:
+    """Raises ConfigError with the nearest known name. `none` and sums such as `ag+la` are methods."""
+    for part in name.split("+"):
+        if part not in METHODS and name != "none":
+            near = get_close_matches(part, METHODS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: none, {', '.join(METHODS)}"
+            raise ConfigError(f"unknown method {part!r}: {hint}")
+
+
+def build_anchor(
+    name: str, source: SpeechData, target: SpeechData, settings: AnchorSettings, seed: int
+) -> Anchor | None:
+    """The anchor of a method; None for `none` (training on the source alone)."""
+    check_method(name)
+    if name == "none":
+        return None
+    refuse_labels(target)
+    parts = {part: METHODS[part](source, target, settings, seed) for part in name.split("+")}
+    return next(iter(parts.values())) if len(parts) == 1 else Sum(parts)
+
+
+class Sum(Anchor):
+    """Several anchors at once: their losses are added."""
+
+    def __init__(self, parts: dict[str, Anchor]):
+        super().__init__()
+        self.parts = nn.ModuleDict(parts)
+        groups = [part.layer_group for part in parts.values() if part.layer_group is not None]
+        self.layer_group = groups[0] if groups else None
+
+    def start_epoch(self, epoch, predict) -> None:
+        """Starts every part."""
+        for part in self.parts.values():
+            part.start_epoch(epoch, predict)
+
+    def loss(self, source: View, target: View, progress: float) -> tuple[Tensor, dict[str, float]]:
+        """The sum; logs of the first part bear plain names, those of later parts are prefixed by their method."""
+        total, logs = 0.0, {}
+        for index, (name, part) in enumerate(self.parts.items()):
+            value, figures = part.loss(source, target, progress)
+            total = total + value
+            logs |= figures if index == 0 else {f"{name}_{key}": figure for key, figure in figures.items()}
+        return total, logs

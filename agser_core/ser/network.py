@@ -1,0 +1,141 @@
+"""The classifier: phone vectors of a clip to emotion logits (METHOD: learned layer sum, projection, Transformer, pooling).
+
+Letters in the shapes: N phones of the batch laid end to end (no padding), B clips, L encoder layers, D encoder dimension,
+H width, T phones of the longest clip. Only attention needs the padded view; everything else runs on the N phones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from agser_core.ser.settings import NetworkSettings
+
+
+@dataclass
+class Batch:
+    """Clips ready for the network."""
+
+    vectors: Tensor  # float [N, L, D]
+    clip: Tensor  # int64 [N] clip of each phone, 0 .. B-1
+    position: Tensor  # int64 [N] place of the phone in its clip
+    n_clips: int
+
+    @property
+    def longest(self) -> int:
+        return int(self.position.max()) + 1
+
+
+@dataclass
+class Output:
+    """What one forward pass yields."""
+
+    logits: Tensor  # [B, classes]
+    clips: Tensor  # [B, H] pooled
+    phones: Tensor  # [N, H] Transformer output: where the anchors act
+    inputs: Tensor  # [B, H] clip means before the Transformer, of the layers that were asked for
+
+
+class Masks:
+    """Dropout masks drawn for the whole global batch, of which a worker keeps its own rows.
+
+    So the masks depend on the seed and the place in the global batch, never on the number of workers.
+    """
+
+    def __init__(self, rate: float, seed: int, phone_rows: Tensor, n_phones: int, clip_rows: Tensor, n_clips: int):
+        """phone_rows, clip_rows: places of this worker's phones and clips among all n_phones, n_clips of the step."""
+        self.rate = rate
+        self.generator = torch.Generator(phone_rows.device).manual_seed(seed)
+        self.rows = {"phone": (phone_rows, n_phones), "clip": (clip_rows, n_clips)}
+
+    def __call__(self, values: Tensor, kind: str) -> Tensor:
+        """values [rows, features] with a share `rate` of them zeroed, the rest scaled by 1 / (1 - rate)."""
+        if self.rate == 0:
+            return values
+        rows, count = self.rows[kind]
+        draw = torch.rand(count, values.shape[1], generator=self.generator, device=values.device)
+        kept = (draw if len(rows) == count else draw[rows]) >= self.rate
+        return values * kept.to(values.dtype) / (1 - self.rate)
+
+
+def no_dropout(values: Tensor, kind: str) -> Tensor:
+    """Stands for `Masks` in prediction."""
+    return values
+
+
+class TransformerLayer(nn.Module):
+    """Post-norm Transformer layer (Vaswani et al. 2017), ReLU, on phones laid end to end.
+
+    The arithmetic of `torch.nn.TransformerEncoderLayer` with dropout on both residual branches and the hidden units, not on
+    attention weights. Ours because the library's one computes padding too and draws dropout from the global generator.
+    """
+
+    def __init__(self, width: int, heads: int, feed_forward: int):
+        super().__init__()
+        self.heads = heads
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.attended = nn.Linear(width, width)
+        self.first, self.second = nn.Linear(width, feed_forward), nn.Linear(feed_forward, width)
+        self.norm_attention, self.norm_feed_forward = nn.LayerNorm(width), nn.LayerNorm(width)
+
+    def forward(self, phones: Tensor, slot: Tensor, valid: Tensor, drop) -> Tensor:
+        """phones [N, H], slot int64 [N] place of each in the padded [B * T], valid bool [B, T] -> [N, H]."""
+        clips, longest = valid.shape
+        mixed = self.query_key_value(phones)
+        padded = mixed.new_zeros(clips * longest, mixed.shape[1]).index_copy(0, slot, mixed)
+        query, key, value = padded.view(clips, longest, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        heard = functional.scaled_dot_product_attention(query, key, value, attn_mask=valid[:, None, None])
+        heard = heard.transpose(1, 2).reshape(clips * longest, -1)[slot]
+        phones = self.norm_attention(phones + drop(self.attended(heard), "phone"))
+        hidden = drop(functional.relu(self.first(phones)), "phone")
+        return self.norm_feed_forward(phones + drop(self.second(hidden), "phone"))
+
+
+class EmotionNetwork(nn.Module):
+    """Learned sum of encoder layers -> Linear H -> Transformer -> attentive pooling -> hidden -> classes."""
+
+    def __init__(self, layers: int, dimension: int, classes: int, settings: NetworkSettings):
+        super().__init__()
+        # inputs are standardised by the source training clips: one affine map for all corpora, the shift between them stays
+        self.register_buffer("input_mean", torch.zeros(layers, dimension))
+        self.register_buffer("input_deviation", torch.ones(layers, dimension))
+        self.layer_weights = nn.Parameter(torch.zeros(layers))
+        self.project = nn.Linear(dimension, settings.width)
+        self.transformer = nn.ModuleList(
+            TransformerLayer(settings.width, settings.heads, settings.feed_forward)
+            for _ in range(settings.transformer_layers)
+        )
+        self.attention = nn.Linear(settings.width, 1)
+        self.hidden = nn.Linear(settings.width, settings.classifier)
+        self.classify = nn.Linear(settings.classifier, classes)
+
+    def forward(self, batch: Batch, drop=no_dropout, layer_group: slice | None = None) -> Output:
+        """layer_group: encoder layers whose mean is projected into `Output.inputs` (all, learned weights, where None)."""
+        layers = (batch.vectors - self.input_mean) / self.input_deviation
+        projected = self.project(torch.einsum("nld,l->nd", layers, self.layer_weights.softmax(0)))
+        of_group = projected if layer_group is None else self.project(layers[:, layer_group].mean(1))
+
+        longest = batch.longest
+        slot = batch.clip * longest + batch.position
+        valid = torch.zeros(batch.n_clips * longest, dtype=torch.bool, device=slot.device)
+        valid[slot] = True
+        valid = valid.view(batch.n_clips, longest)
+        phones = projected
+        for layer in self.transformer:
+            phones = layer(phones, slot, valid, drop)
+
+        scores = phones.new_full((batch.n_clips * longest,), -torch.inf)
+        scores = scores.index_copy(0, slot, self.attention(phones).squeeze(-1)).view(batch.n_clips, longest)
+        share = scores.softmax(1).flatten()[slot]
+        clips = phones.new_zeros(batch.n_clips, phones.shape[1]).index_add(0, batch.clip, phones * share[:, None])
+        logits = self.classify(drop(functional.relu(self.hidden(clips)), "clip"))
+        return Output(logits, clips, phones, clip_means(of_group, batch))
+
+
+def clip_means(phones: Tensor, batch: Batch) -> Tensor:
+    """Mean over the phones of each clip, [N, H] -> [B, H]."""
+    totals = phones.new_zeros(batch.n_clips, phones.shape[1]).index_add(0, batch.clip, phones)
+    return totals / torch.bincount(batch.clip, minlength=batch.n_clips)[:, None]
