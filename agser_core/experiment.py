@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from agser_core.errors import ConfigError
 from agser_core.ser.settings import TrainSettings
@@ -113,6 +113,26 @@ class AnalyseSettings(Settings):
     confidence: float = Field(0.95, gt=0, lt=1, description="level of the intervals")
 
 
+class TrainStageSettings(TrainSettings):
+    """One fit of `agser train`: where it goes and how it is trained."""
+
+    direction: str | None = Field(
+        None, description="such as alder->birch; from the first to the last corpus where not given"
+    )
+    fold: int = Field(0, ge=0, description="which fold of the split")
+
+    def fit_settings(self) -> TrainSettings:
+        """What every fit has, also those of the evaluation matrix."""
+        return TrainSettings(**self.model_dump(exclude={"direction", "fold"}))
+
+    @field_validator("direction")
+    @classmethod
+    def _two_corpora(cls, direction: str | None) -> str | None:
+        if direction is not None and direction.count("->") != 1:
+            raise ValueError("write a direction as source->target")
+        return direction
+
+
 class EvaluateSettings(Settings):
     """Directions x methods x seeds."""
 
@@ -148,9 +168,16 @@ class Experiment(Settings):
     split: SplitSettings = SplitSettings()
     cluster: ClusterSettings = ClusterSettings()
     analyse: AnalyseSettings = AnalyseSettings()
-    train: TrainSettings = TrainSettings()
+    train: TrainStageSettings = TrainStageSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     ray: RaySettings = RaySettings()
+
+    @model_validator(mode="after")
+    def _known_direction(self) -> "Experiment":
+        for corpus in (self.train.direction or "").split("->"):
+            if corpus and corpus not in self.corpora:
+                raise ValueError(f"train.direction names {corpus!r}, corpora has {', '.join(self.corpora)}")
+        return self
 
 
 def load_experiment(path: str, overrides: tuple[str, ...] = ()) -> Experiment:

@@ -1,0 +1,48 @@
+"""The extracted corpora and their gestures as what a fit needs: arrays and partitions of one fold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.compute
+
+from agser_core.chain import cluster_output
+from agser_core.errors import AgserError
+from agser_core.experiment import Experiment
+from agser_core.extracted import extracted_corpora
+from agser_core.ser.dataset import SpeechData
+from agser_core.ser.from_tables import from_tables
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """All corpora in one fold. partitions: str [C] "train" | "dev" | "test" a corpus, in the order of its clips."""
+
+    data: dict[str, SpeechData]
+    partitions: dict[str, np.ndarray]
+
+
+def load_fold(experiment: Experiment, fold: int) -> FoldData:
+    """Read what training needs of one fold.
+
+    Raises AgserError where a corpus is not extracted, or none of its clips has one of the emotions. Corpora without
+    a tracked mouth have no gestures; the methods that need them say so.
+    """
+    clusters = cluster_output(experiment)
+    gestures = clusters.table("gestures") if clusters.is_complete() else None
+    if gestures is not None:
+        gestures = gestures.filter(pyarrow.compute.equal(gestures["fold"], fold))
+    data, partitions = {}, {}
+    for name, corpus in extracted_corpora(experiment).items():
+        if not corpus.has_emotions:
+            raise AgserError(
+                f"no clip of the corpus {name!r} has one of the four emotions: it can't train or test a classifier"
+            )
+        own = None if gestures is None else gestures.filter(pyarrow.compute.equal(gestures["corpus"], name))
+        speech = from_tables(
+            corpus.clips, corpus.segments, corpus.phone_vectors(), own, tuple(corpus.manifest["vector_shape"])
+        )
+        data[name] = speech
+        partitions[name] = corpus.partition(experiment.split, fold).loc[speech.clip_id].to_numpy(str)
+    return FoldData(data, partitions)

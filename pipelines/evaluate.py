@@ -1,0 +1,116 @@
+"""Evaluate: directions x methods x seeds as parallel Ray tasks; each cell is committed by itself."""
+
+import json
+
+import pandas as pd
+import pyarrow as pa
+
+from agser_core.chain import evaluate_output
+from agser_core.evaluation.loading import FoldData, load_fold
+from agser_core.evaluation.matrix import Cell, cells, run_cell
+from agser_core.evaluation.summary import confusion_table, summarise
+from agser_core.experiment import Experiment
+from agser_core.outputs import StageOutput
+from agser_core.ser.settings import TrainSettings
+from agser_core.storage import Location
+from agser_core.tables import read_parquet, write_parquet
+from pipelines.progress import Progress
+from pipelines.stage import say, stage_command
+
+
+def run_and_store(cell: Cell, fold: FoldData, settings: TrainSettings, folder: str) -> None:
+    """One Ray task: run a cell, write its tables, then its commit mark."""
+    from pipelines.ray_session import limit_threads
+
+    limit_threads()
+    result = run_cell(cell, fold.data, fold.partitions, settings)
+    place = Location(folder)
+    write_parquet(
+        pa.Table.from_pandas(result.predictions, preserve_index=False), place.join(f"{cell.name}.predictions")
+    )
+    write_parquet(pa.Table.from_pandas(result.history, preserve_index=False), place.join(f"{cell.name}.history"))
+    mark = {
+        "chosen_epoch": result.chosen_epoch,
+        "warnings": result.warnings,
+        "seconds": result.seconds,
+        "direction": cell.direction,
+        "method": cell.method,
+        "seed": cell.seed,
+        "fold": cell.fold,
+        "task": cell.task,
+    }
+    place.join(f"{cell.name}.json").write_text(json.dumps(mark))
+
+
+def _run_missing(experiment: Experiment, wanted: list[Cell], todo: list[Cell], folder: Location) -> None:
+    import ray
+
+    from pipelines.ray_session import cluster_cpus, ray_session
+
+    progress = Progress("evaluate", "fits", len(wanted), already=len(wanted) - len(todo))
+    with ray_session(experiment.ray):
+        folds = {fold: ray.put(load_fold(experiment, fold)) for fold in sorted({cell.fold for cell in todo})}
+        task = ray.remote(run_and_store).options(num_cpus=experiment.ray.evaluate_cpus, max_retries=2)
+        at_once = 2 * max(1, round(cluster_cpus() / experiment.ray.evaluate_cpus))
+        running, left = [], list(todo)
+        while running or left:
+            while left and len(running) < at_once:  # a queue in the driver, so that a long matrix does not flood Ray's
+                cell = left.pop(0)
+                running.append(task.remote(cell, folds[cell.fold], experiment.train.fit_settings(), folder.uri))
+            finished, running = ray.wait(running)
+            ray.get(finished)
+            progress.add(len(finished))
+
+
+def _commit(experiment: Experiment, output: StageOutput, wanted: list[Cell], folder: Location) -> pd.DataFrame:
+    def joined(suffix: str) -> pa.Table:
+        tables = [read_parquet([folder.join(f"{cell.name}.{suffix}")]) for cell in wanted]
+        return pa.concat_tables(tables, promote_options="permissive")
+
+    predictions = joined("predictions")
+    marks = [{"cell": cell.name, **json.loads(folder.join(f"{cell.name}.json").read_text())} for cell in wanted]
+    settings = experiment.evaluate
+    frame = predictions.to_pandas()
+    summary = summarise(frame, settings.baseline, draws=settings.bootstrap)
+    output.write_table("predictions", predictions)
+    output.write_table("history", joined("history"))
+    output.write_table("cells", pa.Table.from_pylist(marks))
+    output.write_table("summary", pa.Table.from_pandas(summary, preserve_index=False))
+    output.write_table("confusion", pa.Table.from_pandas(confusion_table(frame), preserve_index=False))
+    output.commit(fit_seconds=round(sum(mark["seconds"] for mark in marks), 3))
+    return summary
+
+
+def run(experiment: Experiment) -> None:
+    """Run directions x methods x seeds and compare.
+
+    Every cell trains on the source, chooses its epoch on source dev and tests on the target's test speakers. Writes the
+    predictions, the learning curves and a summary with intervals. The same command again runs only the missing cells.
+    """
+    output, settings = evaluate_output(experiment), experiment.evaluate
+    if output.is_complete():
+        say(f"evaluate: done before, nothing to do ({output.folder.uri})")
+        return
+    wanted = cells(
+        list(experiment.corpora),
+        settings.methods,
+        settings.seeds,
+        folds=range(experiment.split.folds),
+        directions=settings.directions,
+    )
+    folder = output.folder.join("work")
+    there = {file.name for file in folder.list()}
+    todo = [cell for cell in wanted if f"{cell.name}.json" not in there]
+    if todo:
+        _run_missing(experiment, wanted, todo, folder)
+    summary = _commit(experiment, output, wanted, folder)
+    for row in summary.itertuples():
+        low, high = 100 * row.uar_low, 100 * row.uar_high
+        say(f"evaluate: {row.direction:24} {row.method:16} UAR {100 * row.uar_mean:5.1f} % [{low:.1f}, {high:.1f}]")
+    say(f"evaluate: {output.folder.uri}")
+
+
+main = stage_command("evaluate", "split", "train", "evaluate", "ray")(run)
+
+if __name__ == "__main__":
+    main()

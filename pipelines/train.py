@@ -1,0 +1,136 @@
+"""Train: one anchored model with Ray Train, on any number of workers, resumed from its last epoch."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+
+from agser_core.chain import train_output
+from agser_core.evaluation.loading import load_fold
+from agser_core.evaluation.matrix import split
+from agser_core.experiment import Experiment
+from agser_core.outputs import StageOutput
+from agser_core.ser import metrics
+from agser_core.ser.prediction import predict
+from agser_core.ser.trainer import FitResult, fit
+from agser_core.storage import Location
+from pipelines.stage import say, stage_command
+
+_CHECKPOINT = "state.pt"
+
+
+def direction_of(experiment: Experiment) -> tuple[str, str]:
+    """Source and target corpus: the settings', or the first and the last corpus of the experiment."""
+    names = list(experiment.corpora)
+    source, _, target = (experiment.train.direction or f"{names[0]}->{names[-1]}").partition("->")
+    return source, target
+
+
+def train_worker(config: dict) -> None:
+    """What each Ray Train worker runs: the same fit, its share of every batch."""
+    import torch
+    from ray import train
+
+    from pipelines.ray_session import limit_threads
+
+    limit_threads()
+    torch.set_num_threads(1)
+    experiment, context = Experiment.model_validate(config["experiment"]), train.get_context()
+    source, target = direction_of(experiment)
+    settings, seed = experiment.train.fit_settings(), experiment.train.seed
+    fold = load_fold(experiment, experiment.train.fold)
+    source_train, source_dev, source_test = split(fold.data[source], fold.partitions[source], settings.normalise)
+    target_train, _, target_test = split(fold.data[target], fold.partitions[target], settings.normalise)
+    rank = context.get_world_rank()
+
+    def on_epoch(epoch: int, figures: dict, state: dict) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            checkpoint = None
+            if rank == 0:
+                torch.save(state, Path(folder) / _CHECKPOINT)
+                checkpoint = train.Checkpoint.from_directory(folder)
+            train.report({**figures, "epoch": epoch}, checkpoint=checkpoint)
+
+    state = None
+    if checkpoint := train.get_checkpoint():
+        with checkpoint.as_directory() as folder:
+            state = torch.load(Path(folder) / _CHECKPOINT, weights_only=False)  # our own file, in our own storage
+    result = fit(
+        source_train,
+        source_dev,
+        target_train.without_labels(),
+        settings,
+        seed,
+        on_epoch=on_epoch,
+        state=state,
+        worker=rank,
+        workers=context.get_world_size(),
+        device="cuda" if torch.cuda.is_available() else "cpu",
+    )
+    if rank == 0:
+        test = source_test if source == target else target_test
+        _store(train_output(experiment), result, test)
+
+
+def _store(output: StageOutput, result: FitResult, test) -> None:
+    from safetensors.torch import save
+
+    labelled = test.take(test.emotion >= 0)
+    probabilities = predict(result.weights, result.settings, labelled)
+    counts = metrics.confusion(labelled.emotion, probabilities.argmax(1), len(labelled.classes))
+    output.folder.join("weights.safetensors").write_bytes(save(result.weights))
+    output.write_json("settings.json", result.settings.model_dump())
+    output.write_table("history", pa.Table.from_pylist(result.history))
+    output.commit(chosen_epoch=result.chosen_epoch, warnings=result.warnings, test_uar=float(metrics.uar(counts)))
+
+
+def run(experiment: Experiment) -> None:
+    """Train one anchored model with Ray Train.
+
+    The direction, method and seed are settings of the group train. Every epoch leaves a checkpoint; the same command
+    again goes on after the last one. Writes weights.safetensors, the learning curve and the test UAR.
+    """
+    output, (source, target) = train_output(experiment), direction_of(experiment)
+    if not output.is_complete():
+        _fit_on_ray(experiment, output)
+    manifest = output.manifest()
+    for warning in manifest["warnings"]:
+        say(f"train: warning: {warning}")
+    how = f"{experiment.train.method}, seed {experiment.train.seed}, epoch {manifest['chosen_epoch'] + 1} kept"
+    say(f"train: {source}->{target}, {how}: UAR {100 * manifest['test_uar']:.1f} % on the test speakers")
+    say(f"train: {output.folder.uri}")
+
+
+def _fit_on_ray(experiment: Experiment, output: StageOutput) -> None:
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    from pipelines.ray_session import ray_session
+
+    settings = experiment.ray
+    # Less than a whole CPU a worker: workers that hold every CPU leave none for Ray's own tasks, and all wait for ever.
+    resources = {"CPU": 0.9, **({"GPU": settings.train_gpus} if settings.train_gpus else {})}
+    with ray_session(settings):
+        TorchTrainer(
+            train_worker,
+            train_loop_config={"experiment": json.loads(experiment.model_dump_json())},
+            scaling_config=ScalingConfig(
+                num_workers=settings.train_workers, resources_per_worker=resources, use_gpu=bool(settings.train_gpus)
+            ),
+            run_config=RunConfig(
+                name=output.folder.name,
+                storage_path=_storage_path(output.folder.parent.join("ray")),
+                failure_config=FailureConfig(max_failures=2),
+            ),
+        ).fit()
+
+
+def _storage_path(location: Location) -> str:
+    return location.path if location.is_local else location.uri
+
+
+main = stage_command("train", "split", "train", "ray")(run)
+
+if __name__ == "__main__":
+    main()
