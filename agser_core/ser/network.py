@@ -108,7 +108,7 @@ class EmotionNetwork(nn.Module):
             TransformerLayer(settings.width, settings.heads, settings.feed_forward)
             for _ in range(settings.transformer_layers)
         )
-        self.attention = nn.Linear(settings.width, 1)
+        self.attention = nn.Linear(settings.width, 1, bias=False)  # a bias would cancel in the softmax
         self.hidden = nn.Linear(settings.width, settings.classifier)
         self.classify = nn.Linear(settings.classifier, classes)
 
@@ -127,8 +127,9 @@ class EmotionNetwork(nn.Module):
         for layer in self.transformer:
             phones = layer(phones, slot, valid, drop)
 
+        heard = self.attention(phones).squeeze(-1).to(phones.dtype)
         scores = phones.new_full((batch.n_clips * longest,), -torch.inf)
-        scores = scores.index_copy(0, slot, self.attention(phones).squeeze(-1)).view(batch.n_clips, longest)
+        scores = scores.index_copy(0, slot, heard).view(batch.n_clips, longest)
         share = scores.softmax(1).flatten()[slot]
         clips = phones.new_zeros(batch.n_clips, phones.shape[1]).index_add(0, batch.clip, phones * share[:, None])
         logits = self.classify(drop(functional.relu(self.hidden(clips)), "clip"))
