@@ -12,6 +12,7 @@ from agser_core import tables
 from agser_core.chain import extract_output
 from agser_core.corpora.clip import CLASSES, Clip
 from agser_core.corpora.splits import rotation
+from agser_core.errors import ConfigError
 from agser_core.experiment import Experiment, SplitSettings
 from agser_core.outputs import StageOutput
 
@@ -52,9 +53,16 @@ class ExtractedCorpus:
         return bool(self.clips["emotion"].isin(CLASSES).any())
 
     def partition(self, split: SplitSettings, fold: int) -> pd.Series:
-        """train, dev or test of each of `clips` in one fold, by clip_id. No speaker is in two."""
+        """train, dev or test of each of `clips` in one fold, by clip_id. No speaker is in two.
+
+        Raises ConfigError where the corpus has too few speakers.
+        """
         people = [Clip("", self.name, row.speaker, "", gender=row.gender) for row in self.clips.itertuples()]
-        parts = rotation(people, split.groups, split.test_groups, fold, split.seed)
+        try:
+            parts = rotation(people, split.groups, split.test_groups, fold, split.seed)
+        except ConfigError as error:
+            remedy = "choose fewer split.groups; to look at gestures only, set cluster.transductive=true"
+            raise ConfigError(f"the corpus {self.name!r} can't be split: {error}; {remedy}") from None
         return self.clips["speaker"].map(parts).set_axis(self.clips["clip_id"])
 
 

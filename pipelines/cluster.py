@@ -25,7 +25,8 @@ def run(experiment: Experiment) -> None:
     chosen = experiment.cluster.n_clusters
     for fold in range(experiment.split.folds):
         started = time.monotonic()
-        keys, mouths = mouth_segments(corpora, experiment.split, fold)
+        split = None if experiment.cluster.transductive else experiment.split
+        keys, mouths = mouth_segments(corpora, split, fold)
         settings = experiment.cluster.model_copy(update={"n_clusters": chosen})
         model, elbow = fit_gestures(keys, mouths, settings)
         if elbow is not None:

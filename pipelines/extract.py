@@ -68,41 +68,47 @@ def units_to_do(clips: list[Clip], marks: dict[str, dict], size: int) -> list[di
     ]
 
 
-def extract_corpus(experiment: Experiment, name: str) -> dict:
-    """Extract what is missing of one corpus and commit the stage; returns the manifest."""
-    output, settings = extract_output(experiment, name), experiment.extract
-    source = experiment.corpora[name]
+@dataclasses.dataclass
+class Plan:
+    """What one corpus still needs."""
+
+    output: StageOutput
+    corpus: corpora.Corpus
+    units: list[dict]
+
+    @property
+    def name(self) -> str:
+        return self.corpus.name
+
+
+def plan_corpus(experiment: Experiment, name: str) -> Plan:
+    """List the clips of a corpus and what of them is not committed yet."""
+    output, source = extract_output(experiment, name), experiment.corpora[name]
     corpus = corpora.read(source.adapter, source.path, **source.options)
     corpus.name, corpus.clips = name, [dataclasses.replace(clip, corpus=name) for clip in corpus.clips]
     check_unique(corpus.clips)
-    marks = committed_units(output)
-    units = units_to_do(corpus.clips, marks, settings.clips_per_unit)
-    if not units and output.is_complete():
-        say(f"extract {name}: all {len(corpus.clips)} clips are done, nothing to do ({output.folder.uri})")
-        return output.manifest()
-    _run(experiment, name, output, units, len(corpus.clips))
-    return _commit(output, corpus, committed_units(output))
+    return Plan(output, corpus, units_to_do(corpus.clips, committed_units(output), experiment.extract.clips_per_unit))
 
 
-def _run(experiment: Experiment, name: str, output: StageOutput, units: list[dict], n_clips: int) -> None:
+def _extract_missing(experiment: Experiment, plan: Plan) -> None:
+    """Run a corpus' missing units on Ray, which must be connected."""
     import ray.data
 
-    from pipelines.ray_session import cluster_cpus, ray_session
+    from pipelines.ray_session import cluster_cpus
 
-    todo = sum(len(json.loads(unit["clips"])) for unit in units)
-    progress = Progress(f"extract {name}", "clips", n_clips, already=n_clips - todo)
-    with ray_session(experiment.ray):
-        workers = min(experiment.ray.extract_workers or cluster_cpus(), max(1, len(units)))
-        results = ray.data.from_items(units, override_num_blocks=max(1, min(len(units), 32 * workers))).map(
-            UnitExtractor,
-            fn_constructor_kwargs={"settings": experiment.extract, "folder": output.folder.uri},
-            compute=ray.data.ActorPoolStrategy(size=workers),
-            num_cpus=1,
-            num_gpus=experiment.ray.extract_gpus or None,
-            memory=int(experiment.ray.extract_memory_gb * 2**30),
-        )
-        for row in results.iter_rows():
-            progress.add(row["done"], row["failed"])
+    todo, total = sum(len(json.loads(unit["clips"])) for unit in plan.units), len(plan.corpus.clips)
+    progress = Progress(f"extract {plan.name}", "clips", total, already=total - todo)
+    workers = min(experiment.ray.extract_workers or cluster_cpus(), len(plan.units))
+    results = ray.data.from_items(plan.units, override_num_blocks=min(len(plan.units), 32 * workers)).map(
+        UnitExtractor,
+        fn_constructor_kwargs={"settings": experiment.extract, "folder": plan.output.folder.uri},
+        compute=ray.data.ActorPoolStrategy(size=workers),
+        num_cpus=1,
+        num_gpus=experiment.ray.extract_gpus or None,
+        memory=int(experiment.ray.extract_memory_gb * 2**30),
+    )
+    for row in results.iter_rows():
+        progress.add(row["done"], row["failed"])
 
 
 def _commit(output: StageOutput, corpus, marks: dict[str, dict]) -> dict:
@@ -148,20 +154,36 @@ def run(experiment: Experiment) -> int | None:
     clip that can't be processed becomes a row of errors with the reason and costs no other clip. The same command
     again goes on where it stopped.
     """
-    over = False
-    for name in experiment.corpora:
-        manifest = extract_corpus(experiment, name)
-        rows = {table: entry["rows"] for table, entry in manifest["tables"].items()}
-        total = rows["clips"] + rows["errors"]
-        failed = rows["errors"] / max(1, total)
-        counts = f"{rows['clips']} clips, {rows['segments']} phone segments, {rows['errors']} errors"
-        say(f"extract {name}: {counts} -> {extract_output(experiment, name).folder.uri}")
-        if failed > experiment.extract.failure_budget or not rows["clips"]:
-            over = True
-            say(f"extract {name}: {failed:.1%} failed, more than extract.failure_budget allows; first reasons:")
-            for row in extract_output(experiment, name).table("errors").slice(0, 5).to_pylist():
-                say(f"  {row['clip_id']}: {row['reason']}. {row['remedy']}")
-    return EXIT_BUDGET if over else None
+    plans = [plan_corpus(experiment, name) for name in experiment.corpora]
+    if any(plan.units for plan in plans):
+        from pipelines.ray_session import ray_session
+
+        with ray_session(experiment.ray):
+            for plan in plans:
+                if plan.units:
+                    _extract_missing(experiment, plan)
+    codes = [_finish(plan, experiment.extract.failure_budget) for plan in plans]
+    return max(codes) or None
+
+
+def _finish(plan: Plan, failure_budget: float) -> int:
+    """Commit a corpus where anything is new, and say what came of it."""
+    output = plan.output
+    if not plan.units and output.is_complete():
+        say(f"extract {plan.name}: all {len(plan.corpus.clips)} clips were done before, nothing to do")
+        manifest = output.manifest()
+    else:
+        manifest = _commit(output, plan.corpus, committed_units(output))
+    rows = {table: entry["rows"] for table, entry in manifest["tables"].items()}
+    failed = rows["errors"] / max(1, rows["clips"] + rows["errors"])
+    counts = f"{rows['clips']} clips, {rows['segments']} phone segments, {rows['errors']} errors"
+    say(f"extract {plan.name}: {counts} -> {output.folder.uri}")
+    if rows["clips"] and failed <= failure_budget:
+        return 0
+    say(f"extract {plan.name}: {failed:.1%} failed, more than extract.failure_budget allows; first reasons:")
+    for row in output.table("errors").slice(0, 5).to_pylist():
+        say(f"  {row['clip_id']}: {row['reason']}. {row['remedy']}")
+    return EXIT_BUDGET
 
 
 main = stage_command("extract", "extract", "ray")(run)

@@ -5,12 +5,6 @@ import logging
 import os
 from collections.abc import Iterator
 
-# Ray reads these when it is imported. Never unset: with RAY_AUTH_MODE unset, Ray 2.60 starts clusters with a token and
-# then submits jobs without it. Each `report` of Ray Train waits for the controller's poll, 2 s by default.
-os.environ.setdefault("RAY_AUTH_MODE", "token")
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")
-
 import ray
 import ray.data
 
@@ -39,7 +33,7 @@ def cluster_cpus() -> int:
 
 def limit_threads() -> None:
     """Keep native code in this worker to the CPUs that Ray gave it: Ray reserves CPUs, it does not confine threads."""
-    cpus = max(1, int(sum(ray.get_runtime_context().get_assigned_resources().get(name, 0) for name in ("CPU",))))
+    cpus = max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1)))
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(cpus)
 

@@ -20,17 +20,20 @@ LIP_COORDINATES = 24  # x and y of the twelve outer lip points
 
 
 def mouth_segments(
-    corpora: Sequence[ExtractedCorpus], split: SplitSettings, fold: int
+    corpora: Sequence[ExtractedCorpus], split: SplitSettings | None, fold: int
 ) -> tuple[pd.DataFrame, Ragged]:
-    """The segments with a valid mouth of all corpora, with their partition in this fold.
+    """The segments with a valid mouth of all corpora, with their partition in this fold ("all" without a split).
 
     Returns a frame (clip_id, corpus, position, partition) and the movements [n_frames, 24] in the same order.
-    Raises AgserError where no corpus has any.
+    Raises AgserError where no corpus has any, ConfigError where a corpus has too few speakers to be split.
     """
     keys, values, lengths = [], [], []
     for corpus in corpora:
         table = corpus.segments.select(["clip_id", "corpus", "position", "n_frames", "mouth"])
-        partition = corpus.partition(split, fold)
+        if split is None:
+            partition = pd.Series("all", index=corpus.clips["clip_id"])
+        else:
+            partition = corpus.partition(split, fold)
         frame = table.drop_columns("mouth").to_pandas()
         chosen = (frame["n_frames"].to_numpy() > 0) & frame["clip_id"].isin(partition.index).to_numpy()
         mouth = table["mouth"].filter(pa.array(chosen)).combine_chunks()
@@ -50,11 +53,11 @@ def mouth_segments(
 def fit_gestures(
     keys: pd.DataFrame, mouths: Ragged, settings: ClusterSettings, threads: int = 1
 ) -> tuple[SoftDTWKMeans, Elbow | None]:
-    """Fit the gesture model on the training partition of all corpora (on everything where `transductive`).
+    """Fit the gesture model on the training partition of all corpora, on everything where there is no split.
 
     The number of gestures is the settings' or, where that is open, the elbow's; then the curve comes along.
     """
-    fitted = mouths if settings.transductive else mouths.take(np.flatnonzero(keys["partition"] == "train"))
+    fitted = mouths.take(np.flatnonzero(keys["partition"].isin(["train", "all"])))
     parameters = {
         "gamma": settings.gamma,
         "metric": settings.metric,
