@@ -57,7 +57,7 @@ def paint_portrait(seed: int, gender: str, size: tuple[int, int], project) -> Po
     texture_places = (vertices[:, :2] - corner) * [TEXTURE_SCALE, -TEXTURE_SCALE]
     texture = _paint_skin(rng, texture_places, skin, hair, female)
     wall, behind, layer = _paint_surroundings(rng, project(vertices), size, skin, hair, female, light[0])
-    grain = rng.normal(0, rng.uniform(1.0, 2.0), (size[1] + GRAIN_MARGIN, size[0] + GRAIN_MARGIN))
+    grain = rng.normal(0, rng.uniform(0.7, 1.5), (size[1] + GRAIN_MARGIN, size[0] + GRAIN_MARGIN))
     return Portrait(
         vertices, texture, texture_places, skin, light / np.linalg.norm(light), wall, behind, layer,
         np.round(grain).astype(np.int8),
