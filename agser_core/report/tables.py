@@ -1,0 +1,361 @@
+"""The tables of the report as text, once, for the page, Markdown and LaTeX alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from agser_core.evaluation.published import published_results
+from agser_core.report.inputs import ReportInputs
+from agser_core.report.words import (
+    ABSENT,
+    as_text,
+    count,
+    decimal,
+    duration,
+    interval,
+    megabytes,
+    method_name,
+    p_value,
+    percent,
+    points,
+    signed_points,
+    yes_no,
+)
+
+#: Marks a column or table that holds others' figures.
+PUBLISHED = "published"
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """One table, ready to be set.
+
+    Attributes:
+        name: unique, fit for an anchor or a file name.
+        title: above the table.
+        frame: text in every cell.
+        note: below the table: what the columns mean.
+        published: columns with figures of the papers, to be set apart.
+        numeric: columns with numbers, to be set flush right.
+    """
+
+    name: str
+    title: str
+    frame: pd.DataFrame
+    note: str = ""
+    published: frozenset[str] = frozenset()
+    numeric: frozenset[str] = field(default_factory=frozenset)
+
+
+def report_tables(inputs: ReportInputs) -> dict[str, ReportTable]:
+    """Every table that the inputs allow, by name, in the order of the report."""
+    makers: list[Callable[[ReportInputs], Iterator[ReportTable]]] = [
+        _corpora,
+        _quality,
+        _gestures,
+        _overlap,
+        _association,
+        _results,
+        _provenance,
+        _truth,
+    ]
+    return {table.name: table for make in makers for table in make(inputs)}
+
+
+def _corpora(inputs: ReportInputs) -> Iterator[ReportTable]:
+    if inputs.corpora is not None:
+        columns = {"hours": ("hours", lambda hours: decimal(hours, 2))}
+        yield _set(
+            "corpora", "Corpora", inputs.corpora, columns, "Clips that took part, and clips left out by an error."
+        )
+    if inputs.exclusions is not None and len(inputs.exclusions):
+        columns = {"error_class": ("kind", as_text)}
+        yield _set("exclusions", "Clips left out, by reason", inputs.exclusions, columns)
+    if inputs.problems is not None and len(inputs.problems):
+        yield _set("problems", "Files that the adapters could not use", inputs.problems, {"uri": ("file", as_text)})
+
+
+def _quality(inputs: ReportInputs) -> Iterator[ReportTable]:
+    if inputs.tracking is None:
+        return
+    columns = {
+        "tracked_share": ("tracked, % of frames", lambda share: percent(share, 2)),
+        "worst_clip": ("worst clip, %", percent),
+        "alignment": ("phone times from (clips)", as_text),
+        "vowels_with_mouth": ("vowels with a mouth", count),
+        "vowel_ms": ("vowel, median ms", lambda value: decimal(value, 0)),
+        "vowel_ms_5": ("5th percentile", lambda value: decimal(value, 0)),
+        "vowel_ms_95": ("95th", lambda value: decimal(value, 0)),
+        "frames_per_vowel": ("frames a vowel", lambda value: decimal(value, 0)),
+        "confidence": ("tracking confidence", lambda value: decimal(value, 2)),
+    }
+    note = (
+        "Frames a vowel: median, after resampling to 100 Hz. A vowel has a mouth where the face was tracked throughout."
+    )
+    yield _set("tracking", "Tracking and alignment", inputs.tracking, columns, note)
+
+
+def _gestures(inputs: ReportInputs) -> Iterator[ReportTable]:
+    if inputs.elbow is not None:
+        columns = {
+            "clusters": ("gestures K", count),
+            "inertia": ("inertia", lambda value: f"{value:.4g}"),
+            "silhouette": ("silhouette", lambda value: decimal(value, 3)),
+            "chosen": ("chosen", lambda value: "chosen" if value else ""),
+        }
+        yield _set("elbow", "How many gestures", inputs.elbow, columns)
+    if inputs.atlas is not None:
+        frame = inputs.atlas.table.assign(
+            phones=[_most_frequent(inputs.atlas.phones, "phone", gesture) for gesture in inputs.atlas.table["gesture"]]
+        )
+        if inputs.atlas.emotions is not None:
+            frame["emotions"] = [_most_frequent(inputs.atlas.emotions, "emotion", g) for g in frame["gesture"]]
+        shares = {name: (f"{name.removeprefix('share_')}, %", percent) for name in frame if name.startswith("share_")}
+        columns = {
+            **shares,
+            "ratio": ("ratio, %", decimal),
+            "common": ("common", yes_no),
+            "phones": ("most frequent phones", as_text),
+        }
+        note = (
+            "Share of each corpus' segments in the gesture; ratio = smaller share over larger. "
+            f"Common: ratio of at least {inputs.threshold:g} %."
+        )
+        yield _set("gestures", "Gestures", frame, columns, note)
+
+
+def _most_frequent(shares: pd.DataFrame, column: str, gesture: int, n: int = 3) -> str:
+    own = shares[shares["gesture"] == gesture].head(n)
+    return (
+        ", ".join(f"{name} {percent(share, 0)} %" for name, share in zip(own[column], own["share"], strict=True))
+        or ABSENT
+    )
+
+
+def _overlap(inputs: ReportInputs) -> Iterator[ReportTable]:
+    if inputs.overlap is not None:
+        pooled = inputs.overlap[inputs.overlap["emotion"] == "all"]
+        frame = pd.DataFrame(
+            {
+                "vowel": pooled["vowel"],
+                "form": pooled["form"],
+                "overlap, %": pooled["value"],
+                "95 % interval": [interval(row.low, row.high) for row in pooled.itertuples()],
+                "alike corpora would give": pooled["null_mean"],
+                "their 95 % range": [interval(row.null_low, row.null_high) for row in pooled.itertuples()],
+                "p": pooled["p_value"],
+                "common gestures": pooled["common_clusters"],
+                "segments": [f"{row.first_segments} / {row.second_segments}" for row in pooled.itertuples()],
+                "resampled": pooled["resampled"],
+            }
+        )
+        columns = {
+            "overlap, %": ("overlap, %", decimal),
+            "alike corpora would give": ("alike corpora would give, %", decimal),
+            "p": ("p", p_value),
+        }
+        note = (
+            "Ratio: mean over common gestures of smaller share over larger, our default. Printed: the formula as the "
+            "paper prints it, at most 100 / number of common gestures. Intersection: of the two histograms. The null "
+            "shuffles corpus labels and so is a ceiling; p is the share of shuffles that overlap as little as observed."
+        )
+        yield _set("overlap", f"Overlap between {_and(inputs.pair)}, all emotions", frame, columns, note)
+    if inputs.vowel_clusters is not None:
+        entries = {name: (f"G{name}", decimal) for name in inputs.vowel_clusters if name.isdigit()}
+        note = (
+            "Per cent: smaller share over larger. The average leaves out entries below the threshold of "
+            f"{inputs.threshold:g} %. Published: CREMA-D against MSP-IMPROV, K = 10, averages of the AG paper."
+        )
+        columns = {**entries, "average": ("average", decimal), "published_average": (PUBLISHED, decimal)}
+        yield _set("vowel-gesture", "Overlap by vowel and gesture", inputs.vowel_clusters, columns, note)
+    if inputs.vowel_emotions is not None:
+        moods = {name: (name, decimal) for name in inputs.vowel_emotions if name not in ("vowel", "published_average")}
+        columns = {**moods, "published_average": (f"{PUBLISHED}, all", decimal)}
+        note = "Per cent, form ratio. Published: average over all emotions."
+        yield _set("vowel-emotion", "Overlap by vowel and emotion", inputs.vowel_emotions, columns, note)
+
+
+def _association(inputs: ReportInputs) -> Iterator[ReportTable]:
+    if inputs.association is not None:
+        columns = {
+            "nmi": ("NMI", lambda value: decimal(value, 3)),
+            "nmi_null_mean": ("NMI by chance", lambda value: decimal(value, 3)),
+            "nmi_null_high": ("chance, 95th percentile", lambda value: decimal(value, 3)),
+            "nmi_p_value": ("p", p_value),
+            "conditional_entropy": ("H(acoustic | gesture), bits", lambda value: decimal(value, 2)),
+            "entropy_null_mean": ("by chance, bits", lambda value: decimal(value, 2)),
+            "entropy_null_low": ("chance, 5th percentile", lambda value: decimal(value, 2)),
+        }
+        note = "Chance: acoustic labels shuffled among the segments. NMI: normalised mutual information, 0 to 1."
+        yield _set("association", "Gestures and sounds", inputs.association, columns, note)
+    if inputs.acoustic_clusters is not None:
+        wide = inputs.acoustic_clusters.assign(
+            text=[
+                f"{row.acoustic_clusters} ({row.effective_clusters:.1f})"
+                for row in inputs.acoustic_clusters.itertuples()
+            ]
+        ).pivot(index="gesture", columns="emotion", values="text")
+        wide = wide.reindex(columns=list(dict.fromkeys(inputs.acoustic_clusters["emotion"]))).reset_index()
+        note = "Acoustic clusters that appear; in brackets the effective number 2^H, which does not grow with the size."
+        yield _set(
+            "acoustic-clusters", "Acoustic clusters inside each gesture", wide, {"gesture": ("gesture", as_text)}, note
+        )
+
+
+def _results(inputs: ReportInputs) -> Iterator[ReportTable]:
+    published = published_results()
+    if inputs.results is not None:
+        results = inputs.results.copy()
+        results["kind"] = [_kind(direction) for direction in results["direction"]]
+        whole = results[results["task"] == "all"]
+        if len(whole):
+            yield _four_class(inputs, whole, published)
+            yield _one_vs_rest(whole, published)
+        binary = results[results["task"] != "all"]
+        if len(binary):
+            frame = binary.assign(interval=[interval(100 * r.uar_low, 100 * r.uar_high) for r in binary.itertuples()])
+            frame = frame[["direction", "task", "method", "uar_mean", "interval", "seeds"]]
+            columns = {
+                "task": ("emotion against the rest", as_text),
+                "method": ("method", method_name),
+                "uar_mean": ("UAR, %", percent),
+            }
+            yield _set("binary-networks", "One network an emotion", frame, columns, "Binary networks, chance 50 %.")
+    figures = {f"uar_{name}": (name, decimal) for name in ("neutral", "anger", "happiness", "sadness")}
+    columns = {"method": ("method", method_name), "uar": ("four classes", decimal), **figures}
+    note = (
+        "UAR in per cent as the papers print it, for comparison in kind: other splits, encoders and label rules. "
+        "A direction within one corpus is an upper bound."
+    )
+    yield _set(
+        "published-results",
+        "Published figures",
+        published.drop(columns="status"),
+        columns,
+        note,
+        published=frozenset(published.columns) - {"direction", "method"},
+    )
+
+
+def _kind(direction: str) -> str:
+    source, _, target = direction.partition("->")
+    return "upper bound" if source == target else "across"
+
+
+def _four_class(inputs: ReportInputs, whole: pd.DataFrame, published: pd.DataFrame) -> ReportTable:
+    against = whole.merge(published[["direction", "method", "uar"]], on=["direction", "method"], how="left")
+    no_baseline = pd.Series(float("nan"), index=against.index)
+    difference, low, high, p = (
+        100 * against.get(name, no_baseline) if name != "p_holm" else against.get(name, no_baseline)
+        for name in ("difference", "difference_low", "difference_high", "p_holm")
+    )
+    frame = pd.DataFrame(
+        {
+            "direction": against["direction"],
+            "method": against["method"],
+            "": ["upper bound" if kind == "upper bound" else "" for kind in against["kind"]],
+            "UAR, %": against["uar_mean"],
+            "95 % interval": [interval(100 * row.uar_low, 100 * row.uar_high) for row in against.itertuples()],
+            "sd over seeds": [points(100 * value) for value in against["uar_sd"]],
+            f"to {method_name(inputs.baseline)}": [signed_points(value) for value in difference],
+            "its 95 % interval": [interval(*ends) for ends in zip(low, high, strict=True)],
+            "p (Holm)": [p_value(value) for value in p],
+            "seeds": against["seeds"],
+            "clips": against["clips"],
+            "speakers": against["speakers"],
+            PUBLISHED: against["uar"],
+        }
+    )
+    columns = {"method": ("method", method_name), "UAR, %": ("UAR, %", percent), PUBLISHED: (PUBLISHED, decimal)}
+    note = (
+        f"Chance is {chance_level(inputs.results):.0f} %. Intervals: bootstrap over test speakers of the mean over "
+        "seeds; differences are paired (same speakers, same seeds). Sources of published figures: see that table."
+    )
+    return _set("results", "Unweighted average recall, all classes", frame, columns, note)
+
+
+def _one_vs_rest(whole: pd.DataFrame, published: pd.DataFrame) -> ReportTable:
+    emotions = emotions_of(whole)
+    against = whole.merge(published, on=["direction", "method"], how="left", suffixes=("", "_published"))
+    frame = pd.DataFrame(
+        {"direction": against["direction"], "method": [method_name(name) for name in against["method"]]}
+    )
+    for emotion in emotions:
+        frame[emotion] = [percent(value) for value in against[f"uar_{emotion}"]]
+    for emotion in emotions:
+        if f"uar_{emotion}_published" in against and against[f"uar_{emotion}_published"].notna().any():
+            frame[f"{emotion}, {PUBLISHED}"] = [decimal(value) for value in against[f"uar_{emotion}_published"]]
+    return _set(
+        "one-vs-rest",
+        "One emotion against the rest, UAR in per cent",
+        frame,
+        {},
+        "From the same decisions; chance is 50 %.",
+    )
+
+
+def emotions_of(results: pd.DataFrame) -> list[str]:
+    """The classes of a table of results."""
+    return [name.removeprefix("recall_") for name in results if name.startswith("recall_")]
+
+
+def chance_level(results: pd.DataFrame) -> float:
+    """UAR of guessing, per cent."""
+    return 100 / len(emotions_of(results))
+
+
+def _provenance(inputs: ReportInputs) -> Iterator[ReportTable]:
+    if inputs.leak_checks is not None:
+        columns = {"check": ("check", as_text), "passed": ("outcome", lambda value: "passed" if value else "FAILED")}
+        yield _set("leak-checks", "Leak checks", inputs.leak_checks, columns)
+    if inputs.fingerprints is not None:
+        note = "A fingerprint covers the settings that matter to the stage, its code and its inputs."
+        yield _set("fingerprints", "Outputs", inputs.fingerprints, {}, note)
+    if inputs.versions:
+        frame = pd.DataFrame({"package": list(inputs.versions), "version": list(inputs.versions.values())})
+        yield _set("versions", "Versions", frame, {"version": ("version", as_text)})
+    if inputs.costs is not None:
+        columns = {
+            "wall_seconds": ("wall time", duration),
+            "peak_memory_bytes": ("peak memory", megabytes),
+            "rows": ("rows written", count),
+        }
+        yield _set("costs", "Cost of each stage", inputs.costs, columns)
+
+
+def _truth(inputs: ReportInputs) -> Iterator[ReportTable]:
+    if inputs.truth is not None:
+        columns = {"value": ("found", lambda value: f"{value:.3g}"), "n": ("n", count)}
+        note = "The answer is known because the corpora were generated. No stage but this table reads it."
+        yield _set("truth", "Against the known answer", inputs.truth, columns, note)
+
+
+def _set(
+    name: str,
+    title: str,
+    frame: pd.DataFrame,
+    columns: dict[str, tuple[str, Callable[[object], str]]],
+    note: str = "",
+    published: frozenset[str] | None = None,
+) -> ReportTable:
+    """A frame as text: columns renamed and formatted as told, the others by their type."""
+    text, numeric, marked = {}, set(), set()
+    for column in frame:
+        heading, write = columns.get(column, (str(column).replace("_", " "), as_text))
+        text[heading] = [write(value) for value in frame[column]]
+        if pd.api.types.is_numeric_dtype(frame[column]) or all(_looks_numeric(cell) for cell in text[heading]):
+            numeric.add(heading)
+        if column in published if published is not None else PUBLISHED in heading:
+            marked.add(heading)
+    return ReportTable(name, title, pd.DataFrame(text, dtype=object), note, frozenset(marked), frozenset(numeric))
+
+
+def _looks_numeric(cell: str) -> bool:
+    return cell in ("", ABSENT) or cell.lstrip("+-−<").split(" ")[0].replace(".", "").replace(",", "").isdigit()
+
+
+def _and(pair: tuple[str, str] | None) -> str:
+    return " and ".join(pair) if pair else "the corpora"
