@@ -36,14 +36,18 @@ def check_target_labels(
 ) -> LeakCheck:
     """Fit a cell between two corpora twice, the second time with shuffled target labels; nothing learned may differ."""
     if cell.within:
-        raise ValueError(f"{cell.name}: within one corpus the labels are those trained on; check a cell between two corpora")
+        raise ValueError(
+            f"{cell.name}: within one corpus the labels are those trained on; check a cell between two corpora"
+        )
     first = run_cell(cell, data, partitions, settings)
     dealt = {**data, cell.target: shuffled_labels(data[cell.target], seed=cell.seed)}
     second = run_cell(cell, dealt, partitions, settings)
     both = first.predictions.merge(second.predictions, on="clip_id", suffixes=("", "_dealt"))
     probabilities = [name for name in first.predictions if name.startswith("probability_")]
     return LeakCheck(
-        weights_equal=all(torch.equal(weights, second.fit.weights[name]) for name, weights in first.fit.weights.items()),
+        weights_equal=all(
+            torch.equal(weights, second.fit.weights[name]) for name, weights in first.fit.weights.items()
+        ),
         epoch_equal=first.chosen_epoch == second.chosen_epoch,
         predictions_equal=all((both[name] == both[f"{name}_dealt"]).all() for name in probabilities),
     )

@@ -51,7 +51,9 @@ class CellResult:
     """What a cell leaves."""
 
     cell: Cell
-    predictions: pd.DataFrame  # test clips: clip_id, speaker, emotion, predicted, probability_<class>..., and the cell's columns
+    predictions: (
+        pd.DataFrame
+    )  # test clips: clip_id, speaker, emotion, predicted, probability_<class>..., and the cell's columns
     history: pd.DataFrame  # one row an epoch, and the cell's columns
     chosen_epoch: int
     warnings: list[str]
@@ -106,10 +108,10 @@ def run_cell(
 ) -> CellResult:
     """Train on source train, choose the epoch on source dev, test on target test.
 
-    data: whole corpora by name. partitions: by name, str [C] "train" | "dev" | "test" (other values: clips left out) of the
-    cell's fold; a corpus that has gesture columns of that fold. settings: method and seed are the cell's.
-    The target's training clips come without labels, so its test labels are the only ones ever read; clips of other emotions than the
-    classes are never tested. Raises ConfigError for a speaker in two partitions.
+    data: whole corpora by name. partitions: by name, str [C] "train" | "dev" | "test" (other values: clips left out)
+    of the cell's fold; a corpus that has gesture columns of that fold. settings: method and seed are the cell's.
+    The target's training clips come without labels, so its test labels are the only ones ever read; clips of other
+    emotions than the classes are never tested. Raises ConfigError for a speaker in two partitions.
     """
     started = time.perf_counter()
     settings = settings.model_copy(update={"method": cell.method, "seed": cell.seed})
@@ -162,7 +164,9 @@ def split(data: SpeechData, partition: np.ndarray, normalise: str) -> list[Speec
     parts = {name: data.take(partition == name) for name in PARTITIONS}
     for name, part in parts.items():
         if not len(part):
-            raise ConfigError(f"{data.corpus}: the partition {name} is empty; a split needs speakers for all of {PARTITIONS}")
+            raise ConfigError(
+                f"{data.corpus}: the partition {name} is empty; a split needs speakers for all of {PARTITIONS}"
+            )
     for first, second in (("train", "dev"), ("train", "test"), ("dev", "test")):
         shared = sorted(set(parts[first].speaker) & set(parts[second].speaker))
         if shared:

@@ -2,15 +2,15 @@
 
 Every vowel carries a gesture. Conditions say what the gesture tells and whether it can be heard:
 
-    info     depends on phone and emotion, heard      the gestures see through the shift: AG must help, PA and random keys less
+    info     depends on phone and emotion, heard      AG must help, PA and random keys less
     phone    depends on the phone only, heard         AG may help as much as PA does
     random   independent of both, heard
     mute     depends on the phone only, not heard
-    void     independent of both, not heard           random keys of no use to anyone: the triplet must be neutral
+    void     independent of both, not heard           keys of no use to anyone: the triplet must be neutral
 
-A vowel's vector = phone + gesture + gesture x phone + emotion (weak, on all phones) + speaker + noise, made a little nonlinear.
-The target then passes a fixed shift (rotation, scale, offset, nonlinearity): its channel. Its emotions are unbalanced too.
-Observed gestures are the nearest of K visual centres under noise (about a quarter wrong), with the memberships that follow.
+A vowel's vector = phone + gesture + gesture x phone + emotion (weak, on all phones) + speaker + noise, a little
+nonlinear. The target then passes a fixed channel (rotation, scale, offset, nonlinearity); its emotions are unbalanced.
+Observed gestures are the nearest of K visual centres under noise (about a quarter wrong), with memberships that follow.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class PlantedPair:
-    """Source and target with the partition of each clip ("train", "dev", "test") and the true gesture of each target phone."""
+    """Source and target with the partition ("train", "dev", "test") of each clip."""
 
     source: SpeechData
     target: SpeechData
@@ -96,10 +96,9 @@ class _World:
         self.emotion = normal(size=(4, _DIMENSION))
         self.emotion_phone = normal(size=(4, _PHONES, _DIMENSION))
         self.gesture_phone = normal(size=(_GESTURES, _VOWELS, _DIMENSION))
-        logits = (
-            strengths.phone_to_gesture * normal(size=(1, _VOWELS, _GESTURES))
-            + strengths.emotion_to_gesture * normal(size=(4, 1, _GESTURES))
-        )
+        logits = strengths.phone_to_gesture * normal(
+            size=(1, _VOWELS, _GESTURES)
+        ) + strengths.emotion_to_gesture * normal(size=(4, 1, _GESTURES))
         weights = np.exp(logits)
         self.gesture_odds = np.cumsum(weights / weights.sum(-1, keepdims=True), axis=-1)  # [emotion, vowel, gesture]
         self.visual = normal(size=(_GESTURES, _VISUAL))
@@ -110,7 +109,9 @@ class _World:
         self.scale = np.exp(0.25 * shift * normal(size=_DIMENSION))
         self.channel_bend = normal(size=(_DIMENSION, _DIMENSION)) / np.sqrt(_DIMENSION)
 
-    def clips(self, corpus: str, partition: str, clips: int, speakers: int, prior: tuple[float, ...], shifted: bool) -> dict:
+    def clips(
+        self, corpus: str, partition: str, clips: int, speakers: int, prior: tuple[float, ...], shifted: bool
+    ) -> dict:
         """Arrays of one part, flat over its phones."""
         draw, strengths = self.generator, self.strengths
         speaker, voice = draw.integers(speakers, size=clips), draw.normal(size=(speakers, _DIMENSION)) * 0.18

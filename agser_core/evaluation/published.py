@@ -25,5 +25,5 @@ _ROWS = [
 
 
 def published_results() -> pd.DataFrame:
-    """Four-class UAR and the four one-vs-rest UARs as printed, in percent; every row says `published` and its source."""
+    """Four-class UAR and the four one-vs-rest UARs as printed, percent; every row says `published` and its source."""
     return pd.DataFrame(_ROWS, columns=_COLUMNS).assign(status="published")

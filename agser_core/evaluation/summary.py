@@ -13,14 +13,15 @@ def summarise(
 ) -> pd.DataFrame:
     """One row a direction, task and method.
 
-    predictions: the joined `CellResult.predictions`. The folds of one seed are pooled before a metric is taken (each test clip counts once).
+    predictions: the joined `CellResult.predictions`. The folds of one seed are pooled before a metric is taken (each
+    test clip counts once).
 
     uar_mean, uar_sd         over seeds (sd with n - 1; nan for one seed)
     uar_low, uar_high        bootstrap interval over test speakers of the mean over seeds
     uar_<class>              one-vs-rest UAR from the n-class decision, mean over seeds; recall_<class> likewise
     ece                      expected calibration error, mean over seeds
     difference, _low, _high  to the baseline of the same direction, paired: same speakers drawn, same seeds
-    p, p_holm                two-sided bootstrap p of that difference; p_holm after Holm's correction over the methods of one direction
+    p, p_holm                two-sided bootstrap p of that difference; Holm's correction over the methods of a direction
     seeds, clips, speakers   what it rests on; with few speakers the intervals are rough
     """
     rows = []
@@ -60,14 +61,18 @@ def draw_speakers(n_speakers: int, draws: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).multinomial(n_speakers, np.full(n_speakers, 1 / n_speakers), size=draws)
 
 
-def paired_difference(counts: np.ndarray, baseline: np.ndarray, drawn: np.ndarray, confidence: float) -> dict[str, float]:
+def paired_difference(
+    counts: np.ndarray, baseline: np.ndarray, drawn: np.ndarray, confidence: float
+) -> dict[str, float]:
     """Mean UAR of a method less that of the baseline, with interval and two-sided p, over the same drawn speakers.
 
-    counts, baseline [seeds, speakers, n, n] of the same test speakers. p = 2 min(P(d <= 0), P(d >= 0)), with one draw added
-    so that p is never 0.
+    counts, baseline [seeds, speakers, n, n] of the same test speakers. p = 2 min(P(d <= 0), P(d >= 0)), with one draw
+    added so that p is never 0.
     """
     if counts.shape[1] != baseline.shape[1]:
-        raise ValueError("method and baseline were tested on different speakers: run all cells of a direction on the same folds")
+        raise ValueError(
+            "method and baseline were tested on different speakers: run all cells of a direction on the same folds"
+        )
     differences = _bootstrap(counts, drawn) - _bootstrap(baseline, drawn)
     differences = differences[~np.isnan(differences)]
     tail = min((differences <= 0).sum(), (differences >= 0).sum())
@@ -77,7 +82,9 @@ def paired_difference(counts: np.ndarray, baseline: np.ndarray, drawn: np.ndarra
 
 
 def holm(p_values: dict[str, float]) -> dict[str, float]:
-    """Holm's step-down correction (Scandinavian Journal of Statistics 1979): max over smaller p of (m - rank) p, at most 1.
+    """Holm's step-down correction (Scandinavian Journal of Statistics 1979) of m p-values.
+
+    The k-th smallest becomes the greatest of (m - i + 1) p_i over i <= k, at most 1.
 
     >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
     {'a': 0.03, 'c': 0.06, 'b': 0.06}
@@ -107,7 +114,10 @@ def _figures(group: pd.DataFrame, counts: np.ndarray, classes: list[str]) -> dic
     return {
         "uar_mean": float(np.mean(uars)),
         "uar_sd": float(np.std(uars, ddof=1)) if len(uars) > 1 else float("nan"),
-        **{f"uar_{name}": value for name, value in zip(classes, metrics.uar(metrics.one_vs_rest(by_seed)).mean(0), strict=True)},
+        **{
+            f"uar_{name}": value
+            for name, value in zip(classes, metrics.uar(metrics.one_vs_rest(by_seed)).mean(0), strict=True)
+        },
         **{f"recall_{name}": value for name, value in zip(classes, metrics.recalls(by_seed).mean(0), strict=True)},
         "ece": float(np.mean(calibration)),
         "seeds": counts.shape[0],

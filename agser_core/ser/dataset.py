@@ -1,7 +1,7 @@
 """One corpus as arrays: what training, prediction and evaluation read.
 
-Letters in the shapes: C clips, P phones of all these clips, R rows of the vector table, L encoder layers, D encoder dimension,
-K gestures, G normalisation groups.
+Letters in the shapes: C clips, P phones of all these clips, R rows of the vector table, L encoder layers, D encoder
+dimension, K gestures, G normalisation groups.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ class SpeechData:
             object.__setattr__(self, "rows", np.arange(phones, dtype=np.int64))
         for name in ("phone", "is_vowel", "has_mouth", "gesture", "membership", "rows"):
             if len(getattr(self, name)) != phones:
-                raise ConfigError(f"{self.corpus}: {name} has {len(getattr(self, name))} rows, offsets say {phones} phones")
+                raise ConfigError(
+                    f"{self.corpus}: {name} has {len(getattr(self, name))} rows, offsets say {phones} phones"
+                )
         for name in ("speaker", "emotion"):
             if len(getattr(self, name)) != clips or len(self.offsets) != clips + 1:
                 raise ConfigError(f"{self.corpus}: {clips} clips, but {name} or offsets has another length")
@@ -152,7 +154,7 @@ def phones_of(offsets: np.ndarray, clips: np.ndarray) -> np.ndarray:
 
 
 def moments(data: SpeechData) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation over all phones, two float32 [L, D]; deviations under 1e-5 become 1 (dead dimensions)."""
+    """Mean and standard deviation over all phones, two float32 [L, D]; deviations under 1e-5 (dead) become 1."""
     count = int(data.offsets[-1])
     if count == 0:
         raise ConfigError(f"{data.corpus}: no phone to take statistics from")

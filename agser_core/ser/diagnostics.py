@@ -1,10 +1,9 @@
-"""Guards: figures that tell whether an anchor works, idles or has collapsed the embeddings; and the warnings that follow."""
+"""Guards: figures that tell whether an anchor works, idles or has collapsed the embeddings, and the warnings."""
 
 from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -51,16 +50,21 @@ def warnings(history: list[dict]) -> list[str]:
     first, last = history[0], history[-1]
     found = []
     if first.get("anchors") == 0:
-        found.append("no anchor was usable in the first epoch: batches hold no common keys; the result is that of `none`")
+        found.append(
+            "no anchor was usable in the first epoch: batches hold no common keys; the result is that of `none`"
+        )
     if first.get("active_share", 1.0) < 0.01:
         found.append(
-            f"the hinge was dead from the first epoch (active share {first['active_share']:.3f}): the anchor gave no gradient "
-            "and the result is that of `none`; raise anchor.margin"
+            f"the hinge was dead from the first epoch (active share {first['active_share']:.3f}): the anchor gave no "
+            "gradient and the result is that of `none`; raise anchor.margin"
         )
     elif last.get("active_share", 0.0) > 0.99 and abs(last.get("separation", 1.0)) < 0.05:
         found.append(
-            f"the keys can't be heard: after the last epoch the own key is no nearer than others (separation {last['separation']:.3f})"
+            "the keys can't be heard: after the last epoch the own key is no nearer than others "
+            f"(separation {last['separation']:.3f})"
         )
     if last.get("mean_cosine_target", 0.0) > 0.95:
-        found.append(f"the target's embeddings have collapsed: mean cosine {last['mean_cosine_target']:.2f} after the last epoch")
+        found.append(
+            f"the target's embeddings have collapsed: mean cosine {last['mean_cosine_target']:.2f} after the last epoch"
+        )
     return found

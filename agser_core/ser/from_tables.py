@@ -22,11 +22,13 @@ def from_tables(
 ) -> SpeechData:
     """The tables of ONE corpus as arrays.
 
-    clips, segments, phone_vectors, gestures: see `agser_core.tables`; gestures of one fold, or None where no mouth was tracked.
-    shape: (layers, dimension) of a phone vector, from the manifest of the extraction.
+    clips, segments, phone_vectors, gestures: see `agser_core.tables`; gestures of one fold, or None where no mouth
+    was tracked. shape: (layers, dimension) of a phone vector, from the manifest of the extraction.
 
-    Clips keep the order of `clips`. A clip without any phone vector has nothing to classify and is left out: compare `clip_id`.
-    The vectors are not copied where the table holds them in one chunk. Raises ConfigError for tables that don't fit together.
+    Clips keep the order of `clips`. A clip without any phone vector has nothing to classify and is left out: compare
+    `clip_id`.
+    The vectors are not copied where the table holds them in one chunk. Raises ConfigError for tables that don't fit
+    together.
     """
     clips, segments = _frame(clips), _frame(segments, [*_KEY, "phone", "is_vowel", "n_frames"])
     names = clips["corpus"].unique()

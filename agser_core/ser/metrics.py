@@ -20,7 +20,7 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.nd
 
 
 def recalls(counts: np.ndarray) -> np.ndarray:
-    """Recall of each class from confusion counts [..., n, n] -> float64 [..., n] in [0, 1]; nan for classes without clips."""
+    """Recall of each class from confusion counts [..., n, n] -> [..., n] in [0, 1]; nan for classes without clips."""
     counts = np.asarray(counts, dtype=np.float64)
     totals = counts.sum(-1)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
@@ -28,7 +28,8 @@ def recalls(counts: np.ndarray) -> np.ndarray:
 
 
 def uar(counts: np.ndarray) -> np.ndarray | float:
-    """Unweighted average recall from confusion counts [..., n, n]: mean of the recalls of the classes that occur, in [0, 1].
+    """Unweighted average recall from confusion counts [..., n, n]: mean of the recalls of the classes that occur, in
+    [0, 1].
 
     Chance is 1 / n. nan where nothing is counted.
 
@@ -44,8 +45,9 @@ def uar(counts: np.ndarray) -> np.ndarray | float:
 def one_vs_rest(counts: np.ndarray) -> np.ndarray:
     """Confusion of each class against the rest, by merging the n-class confusion: int [..., n, n] -> [..., n, 2, 2].
 
-    Row and column 0 are the rest, 1 the class. `uar` of it is (recall + specificity) / 2: the one-vs-rest UAR of the n-class
-    decision. (The papers don't say whether theirs are this or four binary models; for binary models train on `SpeechData.one_vs_rest`.)
+    Row and column 0 are the rest, 1 the class. `uar` of it is (recall + specificity) / 2: the one-vs-rest UAR of the
+    n-class decision. (The papers don't say whether theirs are this or four binary models; for binary models train on
+    `SpeechData.one_vs_rest`.)
 
     >>> uar(one_vs_rest(np.array([[8, 1, 1], [0, 5, 5], [0, 0, 10]]))).round(3).tolist()
     [0.9, 0.725, 0.85]
@@ -60,7 +62,8 @@ def one_vs_rest(counts: np.ndarray) -> np.ndarray:
 def expected_calibration_error(probabilities: np.ndarray, truth: np.ndarray, n_bins: int = 15) -> float:
     """Expected calibration error (Naeini, Cooper, Hauskrecht, AAAI 2015), in [0, 1].
 
-    sum_b n_b / C |accuracy_b - confidence_b| over equal-width bins b of the greatest probability. probabilities [C, n], truth int [C].
+    sum_b n_b / C |accuracy_b - confidence_b| over equal-width bins b of the greatest probability. probabilities [C,
+    n], truth int [C].
 
     >>> expected_calibration_error([[0.75, 0.25], [0.75, 0.25]], [0, 1])
     0.25

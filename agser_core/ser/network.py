@@ -1,6 +1,8 @@
-"""The classifier: phone vectors of a clip to emotion logits (METHOD: learned layer sum, projection, Transformer, pooling).
+"""The classifier: phone vectors of a clip to emotion logits (METHOD: learned layer sum, projection, Transformer,
+pooling).
 
-Letters in the shapes: N phones of the batch laid end to end (no padding), B clips, L encoder layers, D encoder dimension,
+Letters in the shapes: N phones of the batch laid end to end (no padding), B clips, L encoder layers, D encoder
+dimension,
 H width, T phones of the longest clip. Only attention needs the padded view; everything else runs on the N phones.
 """
 
@@ -36,7 +38,7 @@ class Output:
     logits: Tensor  # [B, classes]
     clips: Tensor  # [B, H] pooled
     phones: Tensor  # [N, H] Transformer output: where the anchors act
-    inputs: Tensor  # [B, H] clip means before the Transformer, of the layers that were asked for
+    inputs: Tensor  # [B, H] projected clip means before the Transformer
 
 
 class Masks:
@@ -69,7 +71,8 @@ def no_dropout(values: Tensor, kind: str) -> Tensor:
 class TransformerLayer(nn.Module):
     """Post-norm Transformer layer (Vaswani et al. 2017), ReLU, on phones laid end to end.
 
-    The arithmetic of `torch.nn.TransformerEncoderLayer` with dropout on both residual branches and the hidden units, not on
+    The arithmetic of `torch.nn.TransformerEncoderLayer` with dropout on both residual branches and the hidden units,
+    not on
     attention weights. Ours because the library's one computes padding too and draws dropout from the global generator.
     """
 
@@ -99,9 +102,10 @@ class EmotionNetwork(nn.Module):
 
     def __init__(self, layers: int, dimension: int, classes: int, settings: NetworkSettings):
         super().__init__()
-        # inputs are standardised by the source training clips: one affine map for all corpora, the shift between them stays
+        # inputs are standardised by the source training clips: one map for all corpora, the shift between them stays
         self.register_buffer("input_mean", torch.zeros(layers, dimension))
         self.register_buffer("input_deviation", torch.ones(layers, dimension))
+        self.register_buffer("layer_mask", torch.zeros(layers))  # -inf for layers that are not read
         self.layer_weights = nn.Parameter(torch.zeros(layers))
         self.project = nn.Linear(dimension, settings.width)
         self.transformer = nn.ModuleList(
@@ -112,11 +116,16 @@ class EmotionNetwork(nn.Module):
         self.hidden = nn.Linear(settings.width, settings.classifier)
         self.classify = nn.Linear(settings.classifier, classes)
 
-    def forward(self, batch: Batch, drop=no_dropout, layer_group: slice | None = None) -> Output:
-        """layer_group: encoder layers whose mean is projected into `Output.inputs` (all, learned weights, where None)."""
+    def read_only(self, layer_group: slice) -> None:
+        """Read a group of encoder layers alone."""
+        self.layer_mask[:] = -torch.inf
+        self.layer_mask[layer_group] = 0.0
+
+    def forward(self, batch: Batch, drop=no_dropout) -> Output:
+        """drop: `Masks` in training."""
         layers = (batch.vectors - self.input_mean) / self.input_deviation
-        projected = self.project(torch.einsum("nld,l->nd", layers, self.layer_weights.softmax(0)))
-        of_group = projected if layer_group is None else self.project(layers[:, layer_group].mean(1))
+        weights = (self.layer_weights + self.layer_mask).softmax(0)
+        projected = self.project(torch.einsum("nld,l->nd", layers, weights))
 
         longest = batch.longest
         slot = batch.clip * longest + batch.position
@@ -133,7 +142,7 @@ class EmotionNetwork(nn.Module):
         share = scores.softmax(1).flatten()[slot]
         clips = phones.new_zeros(batch.n_clips, phones.shape[1]).index_add(0, batch.clip, phones * share[:, None])
         logits = self.classify(drop(functional.relu(self.hidden(clips)), "clip"))
-        return Output(logits, clips, phones, clip_means(of_group, batch))
+        return Output(logits, clips, phones, clip_means(projected, batch))
 
 
 def clip_means(phones: Tensor, batch: Batch) -> Tensor:

@@ -1,7 +1,9 @@
 """Several workers that compute one global batch together. All functions do nothing for one worker.
 
-Every worker computes the losses of the WHOLE batch from gathered outputs, in which its own rows alone carry gradient. So the
-gradients of the network sum over workers to that of the global batch, and an anchor sees all pairs, not those of one worker.
+Every worker computes the losses of the WHOLE batch from gathered outputs, in which its own rows alone carry gradient.
+So the
+gradients of the network sum over workers to that of the global batch, and an anchor sees all pairs, not those of one
+worker.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from torch import Tensor
 
 
 def gather(own: Tensor, sizes: list[int], worker: int) -> Tensor:
-    """Rows of all workers in worker order, [sizes[worker], ...] -> [sum of sizes, ...]; gradient flows into the own rows."""
+    """Rows of all workers in worker order, [sizes[worker], ...] -> [sum of sizes, ...]; the own rows keep gradient."""
     if len(sizes) == 1:
         return own
     padded = own.new_zeros(max(sizes), *own.shape[1:])
@@ -26,7 +28,7 @@ def gather(own: Tensor, sizes: list[int], worker: int) -> Tensor:
 
 
 def sum_gradients(parameters: Iterable[Tensor], workers: int, divide: bool = False) -> None:
-    """Add the gradients of all workers in one message; divide: mean (for parameters whose gradient every worker has whole)."""
+    """Add the gradients of all workers in one message; divide: mean, where every worker has the whole gradient."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if workers == 1 or not gradients:
         return

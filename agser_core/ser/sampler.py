@@ -1,7 +1,7 @@
 """Which clips meet in which step: pure functions of (seed, epoch), whatever the number of workers.
 
-A global batch holds B labelled source clips, equally many of each class, and B target clips. Workers take contiguous shares of
-it, so that the shares laid end to end in worker order are the global batch again.
+A global batch holds B labelled source clips, equally many of each class, and B target clips. Workers take contiguous
+shares of it, so that the shares laid end to end in worker order are the global batch again.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def steps_in_epoch(source_labels: np.ndarray, batch_size: int) -> int:
 def source_batches(labels: np.ndarray, batch_size: int, seed: int, epoch: int) -> np.ndarray:
     """Class-balanced source batches of one epoch, int64 [steps, B].
 
-    labels int [C], clips with -1 are never drawn. The class runs through the slots of a batch, so that every contiguous share
-    is balanced too; each class cycles through fresh permutations of its clips.
+    labels int [C], clips with -1 are never drawn. The class runs through the slots of a batch, so that every
+    contiguous share is balanced too; each class cycles through fresh permutations of its clips.
     """
     steps, classes = steps_in_epoch(labels, batch_size), np.unique(labels[labels >= 0])
     if len(classes) < 2:

@@ -26,18 +26,33 @@ class AnchorSettings(BaseModel):
     gamma: float = Field(1.0, ge=0, description="weight of the anchor loss: L = L_emotion + gamma * L_anchor")
     form: Literal["triplet", "prototype", "attention"] = Field(
         "triplet",
-        description="loss of the keyed methods. triplet: mean distance to the same key less mean distance to the others, with a margin; "
-        "attention: the same, near segments weighing more; prototype: cross-entropy over the mean source vectors of the keys",
+        description="loss of the keyed methods. triplet: mean distance to the same key less that to the others, with a "
+        "margin; attention: the same, near segments weighing more; prototype: cross-entropy over the mean source "
+        "vectors of the keys",
     )
-    margin: float = Field(1.0, ge=0, description="triplet, attention: margin in cosine distance; small margins (0.2) are met early and idle")
+    margin: float = Field(
+        1.0,
+        ge=0,
+        description="triplet, attention: margin in cosine distance; small margins (0.2) are met early and idle",
+    )
     weights: Literal["uniform", "membership", "overlap"] = Field(
         "membership",
-        description="triplet, prototype: membership weighs segments by how surely they belong to their gesture (keys without "
-        "memberships: uniform), overlap weighs anchors by how alike both corpora use their gesture",
+        description="triplet, prototype: membership weighs segments by how surely they belong to their gesture (keys "
+        "without memberships: uniform), overlap weighs anchors by how alike both corpora use their gesture",
     )
     tau: float = Field(0.2, gt=0, description="prototype: temperature of the cosine similarities")
     attention_tau: float = Field(0.1, gt=0, description="attention: temperature of the weights")
-    detach_source: bool = Field(False, description="no anchor gradient into source segments: only the target moves")
+    coral_weight: float = Field(
+        100.0, gt=0, description="coral, la: factor of the CORAL loss, which is about 1e-3 on unit-scale vectors"
+    )
+    dann_weight: float = Field(0.3, gt=0, description="dann: greatest scale of the reversed gradient")
+    layer_groups: int = Field(
+        3, ge=1, description="la: contiguous groups of encoder layers, of which the most alike one is anchored and read"
+    )
+    neighbours: int = Field(5, ge=1, description="sapa: nearest neighbours of a speaker in the graph of styles")
+    detach_source: bool = Field(
+        False, description="keyed methods: no anchor gradient into source segments: only the target moves"
+    )
 
 
 class TrainSettings(BaseModel):
@@ -45,21 +60,30 @@ class TrainSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    method: str = Field("ag", description="anchor method: none, ag, hard_ag, pa, random_clusters, ...; join several with +")
+    method: str = Field(
+        "ag", description="anchor method: none, ag, hard_ag, pa, random_clusters, ...; join several with +"
+    )
     normalise: Literal["none", "corpus", "speaker"] = Field(
         "corpus",
-        description="z-normalisation of the phone vectors without labels: by the corpus' training partition, or each speaker's own clips",
+        description="z-normalisation of the phone vectors without labels: by the corpus' training partition, or each "
+        "speaker's own clips",
     )
     network: NetworkSettings = NetworkSettings()
     anchor: AnchorSettings = AnchorSettings()
     epochs: int = Field(15, ge=1, description="passes over the source clips")
-    batch_size: int = Field(32, ge=4, description="source clips a step over all workers, equally many a class; as many target clips")
+    batch_size: int = Field(
+        32, ge=4, description="source clips a step over all workers, equally many a class; as many target clips"
+    )
     learning_rate: float = Field(1e-3, gt=0, description="of AdamW")
     weight_decay: float = Field(1e-2, ge=0, description="of AdamW")
     clip_gradient: float = Field(5.0, gt=0, description="greatest length of the whole gradient")
     keep: Literal["dev_uar", "dev_loss", "last"] = Field(
         "dev_uar", description="which epoch's weights are kept: best source-dev UAR, least source-dev loss, or the last"
     )
-    patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better source dev; never where not given")
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="arithmetic of the network's matrix products")
+    patience: int | None = Field(
+        None, ge=1, description="stop after so many epochs without a better source dev; never where not given"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="arithmetic of the network's matrix products"
+    )
     seed: int = Field(0, ge=0, description="seed of a single fit; the evaluation matrix has its own list of seeds")

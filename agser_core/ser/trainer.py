@@ -1,8 +1,9 @@
 """The one trainer of every method.
 
-The source is labelled, the target is not; the kept epoch is chosen on source dev. Losses are those of the global batch on any
-number of workers, so that 1 and N workers walk the same path, and every random draw is a function of (seed, epoch, step), so
-that a resumed fit does too.
+The source is labelled, the target is not; the kept epoch is chosen on source dev. Losses are those of the global
+batch on any
+number of workers, so that 1 and N workers walk the same path, and every random draw is a function of (seed, epoch,
+step), so that a resumed fit does too.
 """
 
 from __future__ import annotations
@@ -57,20 +58,24 @@ def fit(
 ) -> FitResult:
     """Train one network.
 
-    source_train, source_dev: labelled clips (those of other emotions are passed over). target_train: clips without labels
+    source_train, source_dev: labelled clips (those of other emotions are passed over). target_train: clips without
+    labels
     (`SpeechData.without_labels()`), refused otherwise. All are normalised by the caller as `settings.normalise` says.
-    on_epoch(epoch, figures, state) is called after each epoch on every worker; `state` holds references to live tensors, so save
+    on_epoch(epoch, figures, state) is called after each epoch on every worker; `state` holds references to live
+    tensors, so save
     it before returning. state: one of those, to go on after it; the loss sequence is that of a run never stopped.
-    worker, workers: with more than one, `torch.distributed` must be initialised; all workers pass the same data and settings.
-    Thread counts are the caller's business.
+    worker, workers: with more than one, `torch.distributed` must be initialised; all workers pass the same data and
+    settings. Thread counts are the caller's business.
     """
     refuse_labels(target_train)
     if not (source_dev.emotion >= 0).any():
         raise ConfigError(f"{source_dev.corpus}: source dev has no labelled clip to choose the epoch on")
     network = _new_network(source_train, settings, seed).to(device)
-    anchor = build_anchor(settings.method, source_train, target_train, settings.anchor, seed)
+    anchor = build_anchor(settings, source_train, target_train, seed)
     if anchor is not None:
         anchor.to(device)
+        if anchor.layer_group is not None:
+            network.read_only(anchor.layer_group)
     run_ = _Run(network, anchor, source_train, target_train, settings, seed, worker, workers)
     progress = _Progress()
     if state is not None:
@@ -88,7 +93,9 @@ def fit(
             on_epoch(epoch, figures, _state(run_, progress))
     warnings = diagnostics.warnings(progress.history) if anchor is not None else []
     for warning in warnings:
-        _log.warning("%s -> %s, %s, seed %d: %s", source_train.corpus, target_train.corpus, settings.method, seed, warning)
+        _log.warning(
+            "%s -> %s, %s, seed %d: %s", source_train.corpus, target_train.corpus, settings.method, seed, warning
+        )
     return FitResult(progress.weights, progress.history, progress.chosen_epoch, warnings, settings, seed)
 
 
@@ -103,7 +110,9 @@ class _Progress:
 
     def add(self, figures: dict, network: EmotionNetwork, settings: TrainSettings) -> None:
         self.history.append(figures)
-        value = {"dev_uar": figures["dev_uar"], "dev_loss": -figures["dev_loss"], "last": figures["epoch"]}[settings.keep]
+        value = {"dev_uar": figures["dev_uar"], "dev_loss": -figures["dev_loss"], "last": figures["epoch"]}[
+            settings.keep
+        ]
         if value > self.best:
             self.best, self.chosen_epoch = value, figures["epoch"]
             self.weights = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
@@ -119,7 +128,9 @@ class _Run:
         self.labels = torch.from_numpy(source.emotion.astype(np.int64))
         self.anchor_parameters = [] if anchor is None else list(anchor.parameters())
         self.optimiser = torch.optim.AdamW(
-            [*network.parameters(), *self.anchor_parameters], lr=settings.learning_rate, weight_decay=settings.weight_decay
+            [*network.parameters(), *self.anchor_parameters],
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
         )
         self.steps = sampler.steps_in_epoch(source.emotion, settings.batch_size)
 
@@ -138,7 +149,11 @@ class _Run:
             logs.append(figures)
             if step >= self.steps - _STEPS_DESCRIBED:
                 views.append(sides)
-        described = [torch.cat([_vowels(sides[side]) for sides in views]) for side in (0, 1) if views[0][side] is not None]
+        described = [
+            torch.cat([sides[side].phones.detach()[sides[side].vowels()] for sides in views])
+            for side in (0, 1)
+            if views[0][side] is not None
+        ]
         return {
             **{name: float(np.nanmean([figures[name] for figures in logs])) for name in logs[0] if _known(logs, name)},
             **diagnostics.describe(described[0], described[1] if len(described) == 2 else None),
@@ -157,7 +172,7 @@ class _Run:
 
         self.network.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
-            output = self.network(batch, masks, self.anchor.layer_group if self.anchor is not None else None)
+            output = self.network(batch, masks)
         views = self._views(sides, own, output)
         emotion_loss = functional.cross_entropy(views[0].logits, self.labels[source_clips].to(self.device))
         loss, figures = emotion_loss, {}
@@ -239,18 +254,14 @@ def _state(run_: _Run, progress: _Progress) -> dict:
 def _restore(state: dict, run_: _Run, progress: _Progress) -> None:
     same = {**state["settings"], "epochs": run_.settings.epochs} == run_.settings.model_dump()
     if not same or state["seed"] != run_.seed:
-        raise ConfigError("the checkpoint is of other settings or another seed; start anew or give those it was made with")
+        raise ConfigError(
+            "the checkpoint is of other settings or another seed; start anew or give those it was made with"
+        )
     run_.network.load_state_dict(state["network"])
     if run_.anchor is not None:
         run_.anchor.load_state_dict(state["anchor"])
     run_.optimiser.load_state_dict(state["optimiser"])
     vars(progress).update(copy.deepcopy(state["progress"]))
-
-
-def _vowels(view: View) -> torch.Tensor:
-    """Embeddings of the vowels of one step, [n, H]."""
-    vowels = torch.from_numpy(np.flatnonzero(view.data.is_vowel[view.phone]))
-    return view.phones.detach()[vowels.to(view.phones.device)]
 
 
 def _known(logs: list[dict], name: str) -> bool:

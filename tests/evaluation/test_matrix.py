@@ -76,7 +76,8 @@ def test_target_test_vectors_change_no_weight(corpora, quick):
     birch, test = data["birch"], np.repeat(partitions["birch"] == "test", data["birch"].lengths)
     loud = replace(birch, vectors=np.where(test[:, None, None], 9.0, birch.vectors).astype(np.float32))
     first, second = (
-        run_cell(Cell("alder", "birch", "ag", 0), {**data, "birch": corpus}, partitions, quick) for corpus in (birch, loud)
+        run_cell(Cell("alder", "birch", "ag", 0), {**data, "birch": corpus}, partitions, quick)
+        for corpus in (birch, loud)
     )
     assert all(torch.equal(weights, second.fit.weights[name]) for name, weights in first.fit.weights.items())
 
@@ -121,13 +122,23 @@ def test_summary_finds_a_difference_that_is_there_and_none_that_is_not():
     table = predictions({"none": 0.4, "ag": 0.6, "pa": 0.4})
     found = summary.summarise(table, draws=1000).set_index("method")
     by_hand = [
-        metrics.uar(metrics.confusion(*(part[name].map(dict(zip(["neutral", "anger", "happiness", "sadness"], range(4), strict=True))) for name in ("emotion", "predicted")), 4))
+        metrics.uar(
+            metrics.confusion(
+                *(
+                    part[name].map(dict(zip(["neutral", "anger", "happiness", "sadness"], range(4), strict=True)))
+                    for name in ("emotion", "predicted")
+                ),
+                4,
+            )
+        )
         for _, part in table[table["method"] == "ag"].groupby("seed")
     ]
     assert found.loc["ag", "uar_mean"] == pytest.approx(np.mean(by_hand))
     assert found.loc["ag", "uar_sd"] == pytest.approx(np.std(by_hand, ddof=1))
     assert found.loc["ag", "difference_low"] > 0 and found.loc["ag", "p_holm"] < 0.05
-    assert found.loc["pa", "difference_low"] < 0 < found.loc["pa", "difference_high"] and found.loc["pa", "p_holm"] > 0.05
+    assert (
+        found.loc["pa", "difference_low"] < 0 < found.loc["pa", "difference_high"] and found.loc["pa", "p_holm"] > 0.05
+    )
     assert found.loc["ag", "uar_low"] < found.loc["ag", "uar_mean"] < found.loc["ag", "uar_high"]
     assert np.isnan(found.loc["none", "p"]) and found.loc["none", "speakers"] == 8
     assert found.loc["ag", "p_holm"] == pytest.approx(2 * found.loc["ag", "p"])

@@ -30,12 +30,16 @@ def distance(first, second) -> float:
     return 1 - unit(first) @ unit(second)
 
 
-def plain_triplet(anchors: Segments, source: Segments, margin: float, soft: bool, reliability=None) -> tuple[float, float]:
+def plain_triplet(
+    anchors: Segments, source: Segments, margin: float, soft: bool, reliability=None
+) -> tuple[float, float]:
     """The formula of the docstring, segment by segment."""
     terms, active = [], []
     for vector, key, membership in zip(anchors.embeddings, anchors.keys.tolist(), anchors.membership, strict=True):
         positive, negative = [], []
-        for other, other_key, other_membership in zip(source.embeddings, source.keys.tolist(), source.membership, strict=True):
+        for other, other_key, other_membership in zip(
+            source.embeddings, source.keys.tolist(), source.membership, strict=True
+        ):
             share = float(other_membership[key]) if soft else 1.0
             if other_key == key:
                 positive.append((share, distance(vector, other)))
@@ -79,7 +83,9 @@ def test_attention_agrees_with_the_plain_loop():
     for vector, key in zip(anchors.embeddings, anchors.keys.tolist(), strict=True):
         sums = {}
         for same in (True, False):
-            chosen = [other for other, k in zip(source.embeddings, source.keys.tolist(), strict=True) if (k == key) == same]
+            chosen = [
+                other for other, k in zip(source.embeddings, source.keys.tolist(), strict=True) if (k == key) == same
+            ]
             weights = [math.exp((1 - distance(vector, other)) / tau) for other in chosen]
             sums[same] = sum(w * distance(vector, o) for w, o in zip(weights, chosen, strict=True)) / sum(weights)
         terms.append(max(0.0, sums[True] - sums[False] + margin))
@@ -120,7 +126,11 @@ def test_a_key_without_source_segments_is_no_candidate_and_its_anchors_are_not_u
 def test_no_usable_anchor_gives_no_loss_and_no_error():
     none = Segments(torch.zeros(0, 5, requires_grad=True), torch.zeros(0, dtype=torch.long), torch.zeros(0, KEYS))
     source = segments(5, 12)
-    for value in (losses.triplet(none, source, 1.0).loss, losses.attention(none, source, 1.0, 0.1), losses.prototype(none, source, 0.2)):
+    for value in (
+        losses.triplet(none, source, 1.0).loss,
+        losses.attention(none, source, 1.0, 0.1),
+        losses.prototype(none, source, 0.2),
+    ):
         value = value.loss if isinstance(value, losses.Hinge) else value
         assert float(value.detach()) == 0
         value.backward()
@@ -129,11 +139,17 @@ def test_no_usable_anchor_gives_no_loss_and_no_error():
 def test_keys_that_say_nothing_leave_the_triplet_at_its_margin():
     generator = torch.Generator().manual_seed(0)
     parts = [
-        Segments(torch.randn(4000, 16, generator=generator), torch.arange(4000) % KEYS, torch.eye(KEYS)[torch.arange(4000) % KEYS])
+        Segments(
+            torch.randn(4000, 16, generator=generator),
+            torch.arange(4000) % KEYS,
+            torch.eye(KEYS)[torch.arange(4000) % KEYS],
+        )
         for _ in range(2)
     ]
     found = losses.triplet(*parts, 0.2)
-    assert float(found.loss) == pytest.approx(0.2, abs=0.01) and abs(found.separation) < 0.01 and found.active_share > 0.99
+    assert (
+        float(found.loss) == pytest.approx(0.2, abs=0.01) and abs(found.separation) < 0.01 and found.active_share > 0.99
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,7 +172,9 @@ def test_gradients_of_keyed_losses(loss):
 
 def test_gradient_of_attention_holds_its_weights_fixed():
     anchors, source = segments(6, 6, 3), segments(7, 8, 3)
-    cosine = (torch.nn.functional.normalize(anchors.embeddings) @ torch.nn.functional.normalize(source.embeddings).T) / 0.1
+    cosine = (
+        torch.nn.functional.normalize(anchors.embeddings) @ torch.nn.functional.normalize(source.embeddings).T
+    ) / 0.1
     same = anchors.keys[:, None] == source.keys[None]
     near, other = (cosine.masked_fill(~mask, -torch.inf).softmax(1) for mask in (same, ~same))
 

@@ -48,7 +48,10 @@ def test_batches_depend_on_seed_and_epoch_only():
     assert np.array_equal(first, sampler.source_batches(labels, 8, seed=1, epoch=2))
     assert not np.array_equal(first, sampler.source_batches(labels, 8, seed=1, epoch=3))
     assert not np.array_equal(first, sampler.source_batches(labels, 8, seed=2, epoch=2))
-    assert len({sampler.dropout_seed(seed, epoch, step) for seed in range(4) for epoch in range(4) for step in range(4)}) == 64
+    assert (
+        len({sampler.dropout_seed(seed, epoch, step) for seed in range(4) for epoch in range(4) for step in range(4)})
+        == 64
+    )
 
 
 def test_one_class_is_not_enough():

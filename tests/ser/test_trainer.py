@@ -11,6 +11,7 @@ import torch
 from agser_core.errors import ConfigError
 from agser_core.evaluation.planted import Sizes, planted_pair
 from agser_core.ser import metrics
+from agser_core.ser.anchors import METHODS
 from agser_core.ser.prediction import embed, predict
 from agser_core.ser.settings import AnchorSettings, NetworkSettings, TrainSettings
 from agser_core.ser.trainer import fit
@@ -42,13 +43,15 @@ def test_the_source_task_is_learned(small_pair):
     assert result.history[-1]["loss"] < 0.5 * result.history[0]["loss"]
 
 
-@pytest.mark.parametrize("method", ["none", "ag", "hard_ag", "pa", "random_clusters", "ag+pa"])
+@pytest.mark.parametrize("method", ["none", "ag+la", *METHODS])
 def test_every_method_trains_and_logs_its_guards(small_pair, method):
     result = fit(*parts(small_pair), settings(method, epochs=2), seed=0)
     figures = result.history[-1]
     assert len(result.history) == 2 and np.isfinite(figures["loss"]) and figures["effective_rank_source"] >= 1
     if method != "none":
-        assert figures["anchors"] > 10 and 0 < figures["active_share"] <= 1 and 0 <= figures["gap"] <= 2
+        assert figures["anchor_loss"] > 0 and 0 <= figures["gap"] <= 2
+    if "active_share" in figures:
+        assert figures["anchors"] > 10 and 0 < figures["active_share"] <= 1
 
 
 def test_the_form_and_the_key_change_the_fit(small_pair):
@@ -91,26 +94,34 @@ def test_a_state_survives_saving(small_pair, tmp_path):
         fit(*parts(small_pair), settings("pa"), seed=0, state=state)
 
 
-def _work(worker: int, workers: int, folder: str, method: str, form: str) -> None:
+SPREAD = [
+    ("ag", "triplet"),
+    ("dann+sapa", "prototype"),
+]  # methods with and without parameters and epoch starts of their own
+
+
+def _work(worker: int, workers: int, folder: str) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=worker, world_size=workers)
-    result = fit(*parts(planted_pair("info", 0, SIZES)), settings(method, 2, form), seed=0, worker=worker, workers=workers)
-    torch.save((result.weights, losses(result)), os.path.join(folder, f"{worker}.pt"))
+    clips = parts(planted_pair("info", 0, SIZES))
+    for method, form in SPREAD:
+        result = fit(*clips, settings(method, 2, form), seed=0, worker=worker, workers=workers)
+        torch.save((result.weights, losses(result)), os.path.join(folder, f"{method}.{worker}.pt"))
     torch.distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize(("method", "form"), [("ag", "triplet"), ("pa", "prototype")])
-def test_two_workers_walk_the_path_of_one(small_pair, tmp_path, method, form):
-    """Losses and weights to 1e-5, but for the bias of attention's keys: it cancels in the softmax, so its gradient is rounding noise."""
-    torch.multiprocessing.start_processes(
-        _work, args=(2, str(tmp_path), method, form), nprocs=2, start_method="spawn", join=True
-    )
-    alone = fit(*parts(small_pair), settings(method, 2, form), seed=0)
-    for worker in (0, 1):
-        weights, found = torch.load(tmp_path / f"{worker}.pt")
-        assert found == pytest.approx(losses(alone), abs=1e-5)
-        weights["transformer.0.query_key_value.bias"][16:32] = alone.weights["transformer.0.query_key_value.bias"][16:32]
-        assert all(torch.allclose(weights[name], alone.weights[name], atol=1e-5) for name in weights)
+def test_two_workers_walk_the_path_of_one(small_pair, tmp_path):
+    """To 1e-5, but for the bias of attention's keys: it cancels, so its gradient is rounding noise."""
+    torch.multiprocessing.start_processes(_work, args=(2, str(tmp_path)), nprocs=2, start_method="spawn", join=True)
+    keys = slice(NETWORK.width, 2 * NETWORK.width)
+    for method, form in SPREAD:
+        alone = fit(*parts(small_pair), settings(method, 2, form), seed=0)
+        for worker in (0, 1):
+            weights, found = torch.load(tmp_path / f"{method}.{worker}.pt")
+            assert found == pytest.approx(losses(alone), abs=1e-5)
+            bias = "transformer.0.query_key_value.bias"
+            weights[bias][keys] = alone.weights[bias][keys]
+            assert all(torch.allclose(weights[name], alone.weights[name], atol=1e-5) for name in weights)
 
 
 def test_target_labels_are_refused(small_pair):
@@ -120,7 +131,9 @@ def test_target_labels_are_refused(small_pair):
 
 
 def test_a_hinge_that_is_dead_from_the_start_is_said(small_pair):
-    fields = settings().model_copy(update={"anchor": AnchorSettings(margin=0.0, weights="uniform"), "learning_rate": 1e-9})
+    fields = settings().model_copy(
+        update={"anchor": AnchorSettings(margin=0.0, weights="uniform"), "learning_rate": 1e-9}
+    )
     train, dev, target = parts(small_pair)
     # segments that all are their key's own axis: nothing is nearer than the own key
     keys = np.eye(64, dtype=np.float32)[np.maximum(train.gesture, 0)][:, None] * 8
@@ -162,7 +175,9 @@ def test_methods_that_cannot_work_say_why(small_pair):
     train, dev, target = parts(small_pair)
     with pytest.raises(ConfigError, match="did you mean 'hard_ag'"):
         fit(train, dev, target, settings("hardag"), seed=0)
-    faceless = replace(target, gesture=np.full(len(target.gesture), -1, np.int32), has_mouth=np.zeros(len(target.gesture), bool))
+    faceless = replace(
+        target, gesture=np.full(len(target.gesture), -1, np.int32), has_mouth=np.zeros(len(target.gesture), bool)
+    )
     for method in ("ag", "hard_ag"):
         with pytest.raises(ConfigError, match="target 0; gestures need video"):
             fit(train, dev, faceless, settings(method), seed=0)

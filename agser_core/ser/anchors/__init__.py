@@ -1,4 +1,5 @@
-"""The anchor methods. To add one: write a module with `build(source, target, settings, seed) -> Anchor`, name it in METHODS.
+"""The anchor methods. To add one: write a module with `build(source, target, settings, seed) -> Anchor`, name it in
+METHODS.
 
 `source` are the labelled source training clips, `target` the target training clips without labels.
 """
@@ -11,16 +12,33 @@ from difflib import get_close_matches
 from torch import Tensor, nn
 
 from agser_core.errors import ConfigError
-from agser_core.ser.anchors import ag, hard_ag, pa, random_clusters
+from agser_core.ser.anchors import (
+    acoustic_clusters,
+    ag,
+    coral,
+    dann,
+    hard_ag,
+    la,
+    mean_matching,
+    pa,
+    random_clusters,
+    sapa,
+)
 from agser_core.ser.anchors.base import Anchor, View, refuse_labels
 from agser_core.ser.dataset import SpeechData
-from agser_core.ser.settings import AnchorSettings
+from agser_core.ser.settings import TrainSettings
 
-METHODS: dict[str, Callable[[SpeechData, SpeechData, AnchorSettings, int], Anchor]] = {
+METHODS: dict[str, Callable[[SpeechData, SpeechData, TrainSettings, int], Anchor]] = {
     "ag": ag.build,
     "hard_ag": hard_ag.build,
     "pa": pa.build,
+    "la": la.build,
+    "sapa": sapa.build,
+    "acoustic_clusters": acoustic_clusters.build,
     "random_clusters": random_clusters.build,
+    "mean_matching": mean_matching.build,
+    "coral": coral.build,
+    "dann": dann.build,
 }
 
 
@@ -33,10 +51,9 @@ def check_method(name: str) -> None:
             raise ConfigError(f"unknown method {part!r}: {hint}")
 
 
-def build_anchor(
-    name: str, source: SpeechData, target: SpeechData, settings: AnchorSettings, seed: int
-) -> Anchor | None:
-    """The anchor of a method; None for `none` (training on the source alone)."""
+def build_anchor(settings: TrainSettings, source: SpeechData, target: SpeechData, seed: int) -> Anchor | None:
+    """The anchor of `settings.method`; None for `none` (training on the source alone)."""
+    name = settings.method
     check_method(name)
     if name == "none":
         return None

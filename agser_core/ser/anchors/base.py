@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from agser_core.errors import ConfigError
@@ -22,16 +23,26 @@ class View:
     logits: Tensor  # [B, classes]
     clips: Tensor  # [B, H] pooled
     phones: Tensor  # [N, H] Transformer output
-    inputs: Tensor  # [B, H] projected clip means of the encoder layers `Anchor.layer_group`
+    inputs: Tensor  # [B, H] projected clip means, before the Transformer
+
+    def vowels(self) -> Tensor:
+        """Places of the vowels among the phones of the step, int64 [n]."""
+        found = torch.from_numpy(np.flatnonzero(self.data.is_vowel[self.phone]))
+        return found.to(self.phones.device)
+
+    def clip_of_phone(self) -> np.ndarray:
+        """Index into data's clips of each phone of the step, int64 [N]."""
+        return np.repeat(self.clip, self.data.lengths[self.clip])
 
 
 class Anchor(nn.Module):
     """One way to tie target clips to source clips.
 
-    A subclass gives `loss`; where it needs them also own parameters (as of any Module), `layer_group` and `start_epoch`.
+    A subclass gives `loss`; where it needs them also own parameters (as of any Module), `layer_group` and
+    `start_epoch`.
     """
 
-    layer_group: slice | None = None  # encoder layers whose projected mean is wanted in `View.inputs`
+    layer_group: slice | None = None  # the encoder layers that the network is to read; all where None
 
     def start_epoch(self, epoch: int, predict: Callable[[SpeechData], np.ndarray]) -> None:
         """Called before each epoch; `predict` gives class probabilities [C, classes] of the present network."""

@@ -1,4 +1,4 @@
-"""Anchors by key: target segments are pulled toward source segments of the same key. Methods differ in the key alone."""
+"""Anchors by key: target segments are pulled toward source segments of the same key. The key makes the method."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ class KeyedAnchor(Anchor):
         self.common = np.flatnonzero((counts > 0).all(0))
         if len(self.common) < 2:
             raise ConfigError(
-                f"method {name}: source and target share {len(self.common)} key(s), at least 2 are needed. Segments with a key: "
-                f"source {(source.key >= 0).sum()}, target {(target.key >= 0).sum()}; gestures need video in both corpora"
+                f"method {name}: source and target share {len(self.common)} key(s), at least 2 are needed. "
+                f"Segments with a key: source {(source.key >= 0).sum()}, target {(target.key >= 0).sum()}; "
+                "gestures need video in both corpora"
             )
         self.reliability = torch.from_numpy(overlap(counts)).float() if settings.weights == "overlap" else None
         self.source, self.target = (_compact(keys, counts.shape[1]) for keys in (source, target))

@@ -1,7 +1,7 @@
 """Anchor losses: pure functions of embeddings and keys.
 
 Letters in the shapes: A anchors (target segments), S source segments, K keys, H width, B clips.
-Embeddings come in any length; every function normalises them itself. Distances are cosine: d(u, v) = 1 - u.v of unit vectors, in [0, 2].
+Embeddings come in any length; keyed losses make them unit vectors. Distances are cosine: d(u, v) = 1 - u.v, in [0, 2].
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ def triplet(
         L = mean_a w_a max(0, sum_P w_ap d(a, p) - sum_N w_an d(a, n) + m)
 
     P(a): source segments with the key of a, N(a): the others; w_ap and w_an each sum to 1.
-    soft: w_a = membership of a in its key, w_ap ~ membership of p in it, w_an ~ 1 - membership of n in it; else uniform.
+    soft: w_a = membership of a in its key, w_ap ~ membership of p in it, w_an ~ 1 - membership of n; else uniform.
     reliability float [K]: w_a = reliability[k(a)] instead. All anchors must be `usable`.
 
-    As both weights sum to 1, the sums of distances equal 1 - a.M with M the weighted mean of unit source vectors of that key:
-    the loss is linear in a, and costs K means in place of A x S distances. A random start gives L = m; keys that can't be
-    heard stay there with active share 1 and separation 0.
+    As both weights sum to 1, the sums of distances equal 1 - a.M with M the weighted mean of unit source vectors of
+    that key: the loss is linear in a, and costs K means in place of A x S distances. A random start gives L = m; keys that
+    can't be heard stay there with active share 1 and separation 0.
     """
     if not len(anchors.keys):
         return _nothing(anchors)
-    unit_anchors, unit_source = functional.normalize(anchors.embeddings, dim=1), functional.normalize(source.embeddings, dim=1)
+    unit_anchors, unit_source = (functional.normalize(side.embeddings, dim=1) for side in (anchors, source))
     n_keys = source.membership.shape[1]
     same = functional.one_hot(source.keys, n_keys).to(unit_source.dtype).T  # [K, S]
     share = source.membership.to(unit_source.dtype).T if soft else same
@@ -66,16 +66,16 @@ def triplet(
 
 
 def attention(anchors: Segments, source: Segments, margin: float, tau: float) -> Hinge:
-    """The triplet with weights that favour near segments: w_ap ~ exp(a.p / tau) over P(a), w_an ~ exp(a.n / tau) over N(a).
+    """The triplet with weights that favour near segments.
 
         L = mean_a max(0, sum_P w_ap d(a, p) - sum_N w_an d(a, n) + m)
 
-    The weights carry no gradient. tau -> infinity gives uniform weights, tau -> 0 nearest positive and hardest negative.
-    All anchors must be `usable`.
+    w_ap ~ exp(a.p / tau) over P(a), w_an ~ exp(a.n / tau) over N(a), without gradient. tau -> infinity gives uniform
+    weights, tau -> 0 the nearest positive and the hardest negative. All anchors must be `usable`.
     """
     if not len(anchors.keys):
         return _nothing(anchors)
-    unit_anchors, unit_source = functional.normalize(anchors.embeddings, dim=1), functional.normalize(source.embeddings, dim=1)
+    unit_anchors, unit_source = (functional.normalize(side.embeddings, dim=1) for side in (anchors, source))
     cosine = unit_anchors @ unit_source.T  # [A, S]
     same = anchors.keys[:, None] == source.keys[None]
     scores = cosine.detach() / tau
@@ -92,12 +92,13 @@ def prototype(
 
         L = mean_a w_a (-log softmax_k(a.c_k / tau) at k(a)),   c_k = normalised mean of unit source vectors of key k
 
-    Keys absent from the source segments are no candidates. soft: w_a = membership of a in its key; reliability as in `triplet`.
+    Keys absent from the source segments are no candidates. soft: w_a = membership of a in its key; reliability as in
+    `triplet`.
     Range: >= 0; log(number of keys present) at a random start. All anchors must be `usable`.
     """
     if not len(anchors.keys):
         return anchors.embeddings.sum() * 0
-    unit_anchors, unit_source = functional.normalize(anchors.embeddings, dim=1), functional.normalize(source.embeddings, dim=1)
+    unit_anchors, unit_source = (functional.normalize(side.embeddings, dim=1) for side in (anchors, source))
     same = functional.one_hot(source.keys, source.membership.shape[1]).to(unit_source.dtype).T
     logits = unit_anchors @ functional.normalize(same @ unit_source, dim=1).T / tau
     logits = logits.masked_fill(same.sum(1) == 0, -torch.inf)
@@ -117,7 +118,8 @@ def mean_matching(source: Tensor, target: Tensor) -> Tensor:
 def coral(source: Tensor, target: Tensor) -> Tensor:
     """Deep CORAL (Sun & Saenko, ECCV Workshops 2016, equation 1): |C_S - C_T|_F^2 / (4 H^2), >= 0.
 
-    source [B_S, H], target [B_T, H], at least 2 rows each; C are unbiased covariances. About 1e-3 on vectors of unit scale.
+    source [B_S, H], target [B_T, H], at least 2 rows each; C are unbiased covariances. About 1e-3 on vectors of unit
+    scale.
     """
     gap = torch.cov(source.T) - torch.cov(target.T)
     return (gap**2).sum() / (4 * source.shape[1] ** 2)

@@ -4,10 +4,10 @@ import numpy as np
 
 from agser_core.ser.anchors.keyed import KeyedAnchor, Keys
 from agser_core.ser.dataset import SpeechData
-from agser_core.ser.settings import AnchorSettings
+from agser_core.ser.settings import TrainSettings
 
 
-def build(source: SpeechData, target: SpeechData, settings: AnchorSettings, seed: int) -> KeyedAnchor:
+def build(source: SpeechData, target: SpeechData, settings: TrainSettings, seed: int) -> KeyedAnchor:
     """k(segment) = the gesture of another segment of the corpus, by a permutation of seed."""
     generator = np.random.default_rng([seed, 11])
     keys = []
@@ -15,4 +15,4 @@ def build(source: SpeechData, target: SpeechData, settings: AnchorSettings, seed
         key, chosen = data.gesture.copy(), data.gesture >= 0
         key[chosen] = generator.permutation(key[chosen])
         keys.append(Keys(key))
-    return KeyedAnchor("random_clusters", *keys, settings)
+    return KeyedAnchor("random_clusters", *keys, settings.anchor)
