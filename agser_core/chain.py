@@ -4,6 +4,7 @@ A stage's identity is the settings that matter to it, the code it runs and the c
 same experiment file always leads to the same folders, and a change leads to new ones.
 """
 
+from agser_core.corpora import MODULES
 from agser_core.experiment import Experiment
 from agser_core.fingerprint import code_version
 from agser_core.outputs import StageOutput
@@ -13,10 +14,13 @@ def extract_output(experiment: Experiment, corpus: str) -> StageOutput:
     """Tables clips, segments, phone_vectors, errors of one corpus."""
     settings = experiment.extract.model_dump(exclude={"clips_per_unit", "failure_budget"})
     settings["speech"].pop("device")
+    reader = f"corpora/{MODULES.get(experiment.corpora[corpus].adapter, 'manifest')}"
     identity = {
         "settings": settings,
         "corpus": {"name": corpus, **experiment.corpora[corpus].model_dump()},
-        "code": code_version("corpora", "media", "mouth", "phones", "speech", "extraction", "tables"),
+        "code": code_version(
+            "corpora/clip", "corpora/listing", reader, "media", "mouth", "phones", "speech", "extraction", "tables"
+        ),
     }
     return StageOutput.of(experiment.output, f"extract/{corpus}", identity)
 

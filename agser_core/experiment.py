@@ -96,7 +96,7 @@ class ClusterSettings(Settings):
     """Soft-DTW k-means of mouth segments."""
 
     n_clusters: int | None = Field(None, ge=2, description="number of gestures; by the elbow where not given")
-    candidates: list[int] = Field([2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], description="what the elbow chooses from")
+    candidates: list[int] = Field([4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14], description="what the elbow chooses from")
     gamma: float | Literal["median"] = Field("median", description="smoothing, in squared inter-pupil units")
     metric: Literal["divergence", "soft_dtw"] = Field("divergence", description="what assigns segments to gestures")
     restarts: int = Field(4, ge=1, description="starts, of which the best is kept")

@@ -9,7 +9,7 @@ from agser_core import corpora
 from agser_core.errors import AgserError, ConfigError
 
 
-@pytest.mark.parametrize("name", sorted(corpora.ADAPTERS))
+@pytest.mark.parametrize("name", sorted(corpora.MODULES))
 def test_a_folder_that_does_not_exist_is_named_with_the_remedy(name, tmp_path):
     with pytest.raises(AgserError, match="nowhere.*give "):
         corpora.read(name, str(tmp_path / "nowhere"))
@@ -22,7 +22,7 @@ def test_slips_are_answered_with_the_nearest_name(tmp_path):
         corpora.read("ravdess", str(tmp_path), modalty="audio")
 
 
-@pytest.mark.parametrize("name", sorted(set(corpora.ADAPTERS) - {"sample", "manifest", "audformat"}))
+@pytest.mark.parametrize("name", sorted(set(corpora.MODULES) - {"sample", "manifest", "audformat"}))
 def test_a_folder_with_other_files_is_refused(name, make_tree):
     with pytest.raises(AgserError):
         corpora.read(name, make_tree(["notes.txt"]))
