@@ -15,8 +15,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-#: The row that pools all emotions.
-ALL = "all"
+from agser_core.corpora.clip import CLASSES
+from agser_core.gestures.overlap import ALL, in_order
+
 #: Rows on which the acoustic clusters are fitted; the rest are only assigned.
 FIT_ROWS = 100_000
 
@@ -118,7 +119,7 @@ def association_table(
     n_clusters: int,
     n_acoustic: int,
     *,
-    n_resamples: int = 1000,
+    n_permutations: int = 1000,
     level: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -139,14 +140,14 @@ def association_table(
     for emotion, table in _tables_by_emotion(gestures, acoustic, emotions, n_clusters, n_acoustic).items():
         row = {"emotion": emotion, "segments": int(table.sum())}
         if row["segments"]:
-            null = shuffled_tables(table, n_resamples, rng)
+            null = shuffled_tables(table, n_permutations, rng)
             nmi, null_nmi = float(normalised_mutual_information(table)), normalised_mutual_information(null)
             entropy, null_entropy = float(conditional_entropy(table)), conditional_entropy(null)
             row |= {
                 "nmi": nmi,
                 "nmi_null_mean": null_nmi.mean(),
                 "nmi_null_high": np.quantile(null_nmi, level),
-                "nmi_p_value": ((null_nmi >= nmi - 1e-12).sum() + 1) / (n_resamples + 1),
+                "nmi_p_value": ((null_nmi >= nmi - 1e-12).sum() + 1) / (n_permutations + 1),
                 "conditional_entropy": entropy,
                 "entropy_null_mean": null_entropy.mean(),
                 "entropy_null_low": np.quantile(null_entropy, 1 - level),
@@ -187,7 +188,7 @@ def _tables_by_emotion(
     gestures, acoustic = np.asarray(gestures), np.asarray(acoustic)
     tables = {ALL: contingency(gestures, acoustic, n_clusters, n_acoustic)}
     if emotions is not None:
-        codes, names = pd.factorize(np.asarray(emotions, dtype=object), sort=True)
+        codes, names = in_order(np.asarray(emotions, dtype=object), CLASSES)
         for code, name in enumerate(names):
             tables[name] = contingency(gestures[codes == code], acoustic[codes == code], n_clusters, n_acoustic)
     return tables

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from agser_core.corpora.clip import CLASSES
 from agser_core.gestures.selection import THRESHOLD, cluster_ratios, cluster_shares, common_clusters
 
 FORMS = ("ratio", "printed", "intersection")
@@ -123,7 +124,8 @@ def measure_overlap(
     second: np.ndarray,
     *,
     threshold: float = THRESHOLD,
-    n_resamples: int = 1000,
+    n_permutations: int = 1000,
+    n_bootstrap: int = 1000,
     level: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -137,7 +139,8 @@ def measure_overlap(
         first: counts of the first corpus, one row a speaker, int [S1, K].
         second: the same of the second corpus, int [S2, K].
         threshold: per cent, for the common clusters.
-        n_resamples: R, of the bootstrap and of the null each.
+        n_permutations: draws of the null.
+        n_bootstrap: draws of the interval.
         level: coverage of the interval, and of the null's central range.
 
     Returns:
@@ -151,11 +154,11 @@ def measure_overlap(
     table = pd.DataFrame({"form": FORMS, "value": all_forms(counts, threshold)})
     if counts.sum(axis=1).min() > 0:
         parts = (first, second) if by_speaker else (counts[:1], counts[1:])
-        resampled = np.stack([bootstrap_counts(part, n_resamples, rng) for part in parts], axis=1)
+        resampled = np.stack([bootstrap_counts(part, n_bootstrap, rng) for part in parts], axis=1)
         low, high = _symmetric_interval(table["value"].to_numpy(), all_forms(resampled, threshold), level)
-        null = all_forms(shuffled_counts(counts, n_resamples, rng), threshold)
+        null = all_forms(shuffled_counts(counts, n_permutations, rng), threshold)
         as_low = (null <= table["value"].to_numpy()[:, None] + 1e-9).sum(axis=1)
-        p_value = (as_low + 1) / (n_resamples + 1)
+        p_value = (as_low + 1) / (n_permutations + 1)
         full_overlap = np.array([100, 100 / max(common_clusters(counts, threshold).sum(), 1), 100])
         table["low"], table["high"] = low, np.where(p_value > 1 - level, np.maximum(high, full_overlap), high)
         table["null_mean"] = null.mean(axis=1)
@@ -233,8 +236,8 @@ def count_gestures(
     kept = (gestures >= 0) & ((corpora == pair[0]) | (corpora == pair[1]))
     if emotions is None:
         emotions = np.full(len(gestures), "")
-    vowel_codes, vowel_names = pd.factorize(np.asarray(vowels)[kept], sort=True)
-    emotion_codes, emotion_names = pd.factorize(pd.Series(np.asarray(emotions)[kept]).fillna(""), sort=True)
+    vowel_codes, vowel_names = in_order(np.asarray(vowels)[kept], tuple(PUBLISHED_AVERAGES))
+    emotion_codes, emotion_names = in_order(pd.Series(np.asarray(emotions)[kept]).fillna("").to_numpy(), CLASSES)
     speaker_codes, speaker_names = pd.factorize(np.asarray(speakers)[kept])
     shape = (len(vowel_names), len(emotion_names), len(speaker_names), n_clusters)
     cells = (
@@ -243,11 +246,31 @@ def count_gestures(
     counts = np.bincount(np.asarray(cells, dtype=np.int64), minlength=int(np.prod(shape))).reshape(shape)
     is_second = np.zeros(len(speaker_names), dtype=bool)
     is_second[speaker_codes] = corpora[kept] == pair[1]
-    return GestureCounts(counts, [*vowel_names], [*emotion_names], is_second, pair)
+    return GestureCounts(counts, vowel_names, emotion_names, is_second, pair)
+
+
+def in_order(values: np.ndarray, first: tuple[str, ...]) -> tuple[np.ndarray, list[str]]:
+    """Values as numbers: codes int [N], and names of which those in `first` come first, the others by the alphabet.
+
+    A missing value has the code -1.
+
+    >>> in_order(np.array(["fear", "anger", None, "neutral"], dtype=object), ("neutral", "anger"))
+    (array([ 2,  1, -1,  0]), ['neutral', 'anger', 'fear'])
+    """
+    codes, names = pd.factorize(values)
+    ordered = sorted(names, key=lambda name: (first.index(name), "") if name in first else (len(first), name))
+    place = [ordered.index(name) for name in names]
+    return np.array([*place, -1])[codes], ordered
 
 
 def overlap_table(
-    counts: GestureCounts, *, threshold: float = THRESHOLD, n_resamples: int = 1000, level: float = 0.95, seed: int = 0
+    counts: GestureCounts,
+    *,
+    threshold: float = THRESHOLD,
+    n_permutations: int = 1000,
+    n_bootstrap: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Overlap of every vowel and emotion, and of all pooled, in the three forms.
 
@@ -260,7 +283,12 @@ def overlap_table(
     for vowel in [*counts.vowels, ALL]:
         for emotion in [*shared, ALL]:
             measured = measure_overlap(
-                *counts.of(vowel, emotion), threshold=threshold, n_resamples=n_resamples, level=level, seed=seed
+                *counts.of(vowel, emotion),
+                threshold=threshold,
+                n_permutations=n_permutations,
+                n_bootstrap=n_bootstrap,
+                level=level,
+                seed=seed,
             )
             measured.insert(0, "emotion", emotion)
             measured.insert(0, "vowel", vowel)

@@ -126,7 +126,7 @@ def sanity(curves: pd.DataFrame, vowel: str | None) -> Figure:
     """Lip points over normalised time: colour is the gesture, line the corpus."""
     names = {57: "57, lower middle", 48: "48, corner", 54: "54, corner"}
     points = list(dict.fromkeys(curves["point"]))
-    canvas, axes = canvas_of(7.4, 4.2, 2, len(points), sharex=True)
+    canvas, axes = canvas_of(7.4, 4.2, 2, len(points), sharex=True)  # y counts downwards in pictures: drawn upside down
     gestures, corpora = list(dict.fromkeys(curves["gesture"])), list(dict.fromkeys(curves["corpus"]))
     for column, point in enumerate(points):
         for row, direction in enumerate("xy"):
@@ -140,10 +140,13 @@ def sanity(curves: pd.DataFrame, vowel: str | None) -> Figure:
             if row == 0:
                 panel.set_title(names.get(point, str(point)))
             else:
-                panel.invert_yaxis()  # pictures count downwards; on the page up is up
                 panel.set_xlabel("normalised time")
-        axes[0, 0].set_ylabel("x, sideways")
-        axes[1, 0].set_ylabel("y, up")
+    reach = 0.55 * max(np.ptp(panel.dataLim.intervaly) for panel in axes.flat)
+    for panel in axes.flat:  # one scale everywhere: a standing point shows as a level line, not as magnified noise
+        middle = panel.dataLim.intervaly.mean()
+        panel.set_ylim((middle + reach, middle - reach) if panel in axes[1] else (middle - reach, middle + reach))
+    axes[0, 0].set_ylabel("x, sideways")
+    axes[1, 0].set_ylabel("y, up")
     canvas.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return finish(
         canvas,
@@ -169,6 +172,7 @@ def association(table: pd.DataFrame) -> Figure:
     axis.invert_yaxis()
     axis.set_xlabel("normalised mutual information")
     axis.set_xlim(left=0)
+    axis.xaxis.get_major_locator().set_params(nbins=6)
     canvas.legend(loc="outside upper center", ncols=2)
     words = ", ".join(f"{row.emotion} {row.nmi:.3f} (chance {row.nmi_null_mean:.3f})" for row in rows.itertuples())
     return finish(
@@ -184,7 +188,7 @@ def results(table: pd.DataFrame, published: pd.DataFrame, chance: float) -> Figu
     for axis, direction in zip(axes[0], directions, strict=False):
         _direction(axis, table, published, direction, methods, chance)
     axes[0, 0].set_yticks(np.arange(len(methods)), [method_name(name) for name in methods])
-    axes[0, 0].invert_yaxis()
+    axes[0, 0].set_ylim(len(methods) - 0.5, -0.5)
     handles = {
         label: handle for axis in axes[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
@@ -231,7 +235,7 @@ def confusion(table: pd.DataFrame, direction: str, methods: list[str]) -> Figure
         for (row, column), value in np.ndenumerate(percentages):
             ink = "white" if value > 55 else "#14202b"
             axis.text(column + 0.5, row + 0.5, f"{value:.0f}", ha="center", va="center", color=ink, fontsize=9)
-        axis.set_xticks(np.arange(len(emotions)) + 0.5, [name[:7] for name in emotions], rotation=30)
+        axis.set_xticks(np.arange(len(emotions)) + 0.5, emotions, rotation=35, ha="right", rotation_mode="anchor")
         axis.set_yticks(np.arange(len(emotions)) + 0.5, emotions)
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)

@@ -11,6 +11,7 @@ from agser_core.report.tables import chance_level
 from agser_core.report.words import (
     count,
     decimal,
+    direction_name,
     hours,
     interval,
     is_absent,
@@ -48,7 +49,7 @@ def tiles(inputs: ReportInputs) -> list[Tile]:
         across = _across(inputs.results)
         if len(across):
             best = across.loc[across["uar_mean"].idxmax()]
-            label = f"best UAR across corpora: {method_name(best['method'])}, {_arrow(best['direction'])}"
+            label = f"best UAR across corpora: {method_name(best['method'])}, {direction_name(best['direction'])}"
             found.append(Tile(percent(best["uar_mean"]), "%", label))
     if inputs.leak_checks is not None:
         passed, n = int(inputs.leak_checks["passed"].sum()), len(inputs.leak_checks)
@@ -77,9 +78,10 @@ def _on_corpora(inputs: ReportInputs) -> list[str]:
     table = inputs.corpora
     excluded = int(table["excluded"].sum())
     left_out = f"{plural(excluded, 'clip')} left out by errors, listed by reason" if excluded else "none left out"
+    clips, speakers = (int(table[column].sum()) for column in ("clips", "speakers"))
     return [
-        f"{plural(len(table), 'corpus')} ({', '.join(table['corpus'])}): {plural(int(table['clips'].sum()), 'clip')} of "
-        f"{plural(int(table['speakers'].sum()), 'speaker')}, {hours(table['hours'].sum())} of speech; {left_out}."
+        f"{plural(len(table), 'corpus')} ({', '.join(table['corpus'])}): {plural(clips, 'clip')} of "
+        f"{plural(speakers, 'speaker')}, {hours(table['hours'].sum())} of speech; {left_out}."
     ]
 
 
@@ -153,9 +155,8 @@ def _on_results(inputs: ReportInputs) -> list[str]:
     for direction, rows in across.groupby("direction", sort=False):
         best = rows.loc[rows["uar_mean"].idxmax()]
         target = direction.split("->")[1]
-        sentence = (
-            f"{_arrow(direction)}: {method_name(best['method'])} is highest with a UAR of {percent(best['uar_mean'])} %"
-        )
+        highest = f"{method_name(best['method'])} is highest with a UAR of {percent(best['uar_mean'])} %"
+        sentence = f"{direction_name(direction)}: {highest}"
         baseline = rows[rows["method"] == inputs.baseline]
         if best["method"] != inputs.baseline and len(baseline):
             sentence += (
@@ -192,16 +193,12 @@ def _on_leaks(inputs: ReportInputs) -> list[str]:
     failed = inputs.leak_checks[~inputs.leak_checks["passed"].astype(bool)]
     if len(failed):
         return [f"A leak check FAILED, so no result below can be trusted: {', '.join(failed['check'])}."]
-    return [f"All {plural(len(inputs.leak_checks), 'leak check')} passed: target labels served the final test only."]
+    return [f"Leak checks: {len(inputs.leak_checks)} of {len(inputs.leak_checks)} passed."]
 
 
 def _p(value: float) -> str:
     text = p_value(value)
     return text if text.startswith("<") else f"= {text}"
-
-
-def _arrow(direction: str) -> str:
-    return direction.replace("->", " → ")
 
 
 def _pair(inputs: ReportInputs) -> str:

@@ -117,7 +117,7 @@ def describe(movement: np.ndarray) -> str:
     opening = movement[:, 9, 1] - movement[:, 3, 1]
     width = np.abs(movement[:, 6, 0] - movement[:, 0, 0])
     turn = int(np.argmax(np.abs(opening - (opening[0] + opening[-1]) / 2)))
-    turning = f" over {opening[turn]:.2f}" if 0 < turn < len(opening) - 1 else ""
+    turning = f" via {opening[turn]:.2f}" if 0 < turn < len(opening) - 1 else ""
     return f"Height {opening[0]:.2f}{turning} to {opening[-1]:.2f}, width {width[0]:.2f} to {width[-1]:.2f}"
 
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from agser_core.evaluation.published import published_results
 from agser_core.gestures.overlap import PUBLISHED_AVERAGES
-from agser_core.report import figures, headlines, mouths
+from agser_core.report import figures, headlines, mouths, words
 from agser_core.report.clip_figure import clip_figure
 from agser_core.report.drawing import OKABE_ITO, Figure, style
 from agser_core.report.inputs import ReportInputs
@@ -51,6 +51,7 @@ def build_page(inputs: ReportInputs) -> str:
         encoder=headlines.encoder_words(inputs) if inputs.encoder else None,
         atlas=_atlas(inputs),
         palette=OKABE_ITO,
+        made=words.moment(inputs.created),
     )
     if len(page.encode()) > LARGEST_PAGE:
         raise ValueError(f"the report has {len(page.encode()) / 1e6:.1f} MB, at most 10: show fewer clips")
@@ -93,7 +94,9 @@ def _gesture_figures(inputs: ReportInputs) -> list[Figure]:
         words = "Effective number of acoustic clusters inside each gesture: darker, more sounds for one movement."
         top = float(table.max(axis=None))
         drawn.append(
-            figures.heat_map("acoustic-clusters-map", table, words, words, low=1, high=max(top, 2), label="2^H")
+            figures.heat_map(
+                "acoustic-clusters-map", table, words, words, low=1, high=max(top, 2), label="effective number"
+            )
         )
     return drawn
 
@@ -105,7 +108,8 @@ def _result_figures(inputs: ReportInputs) -> list[Figure]:
         if len(whole):
             drawn.append(figures.results(whole, published_results(), chance_level(inputs.results)))
     if inputs.confusion is not None:
-        whole = inputs.confusion[inputs.confusion["task"] == "all"]
+        ends = inputs.confusion["direction"].str.split("->", expand=True)
+        whole = inputs.confusion[(inputs.confusion["task"] == "all") & (ends[0] != ends[1])]
         for direction, part in whole.groupby("direction", sort=False):
             there = list(dict.fromkeys(part["method"]))
             chosen = [name for name in (inputs.baseline, *_SHOWN_IN_DETAIL) if name in there][:3] or there[:3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -14,19 +15,23 @@ from agser_core.report.words import (
     as_text,
     count,
     decimal,
+    direction_name,
     duration,
+    gesture_name,
     interval,
     megabytes,
     method_name,
     p_value,
     percent,
-    points,
     signed_points,
     yes_no,
 )
 
 #: Marks a column or table that holds others' figures.
 PUBLISHED = "published"
+#: Stands for the method of a network that was trained on the target's own labels.
+UPPER_BOUND = "upper bound"
+_DIRECTION = {"direction": ("direction", direction_name)}
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,7 @@ def _gestures(inputs: ReportInputs) -> Iterator[ReportTable]:
             frame["emotions"] = [_most_frequent(inputs.atlas.emotions, "emotion", g) for g in frame["gesture"]]
         shares = {name: (f"{name.removeprefix('share_')}, %", percent) for name in frame if name.startswith("share_")}
         columns = {
+            "gesture": ("gesture", gesture_name),
             **shares,
             "ratio": ("ratio, %", decimal),
             "common": ("common", yes_no),
@@ -201,15 +207,18 @@ def _association(inputs: ReportInputs) -> Iterator[ReportTable]:
         wide = wide.reindex(columns=list(dict.fromkeys(inputs.acoustic_clusters["emotion"]))).reset_index()
         note = "Acoustic clusters that appear; in brackets the effective number 2^H, which does not grow with the size."
         yield _set(
-            "acoustic-clusters", "Acoustic clusters inside each gesture", wide, {"gesture": ("gesture", as_text)}, note
+            "acoustic-clusters",
+            "Acoustic clusters inside each gesture",
+            wide,
+            {"gesture": ("gesture", gesture_name)},
+            note,
         )
 
 
 def _results(inputs: ReportInputs) -> Iterator[ReportTable]:
     published = published_results()
     if inputs.results is not None:
-        results = inputs.results.copy()
-        results["kind"] = [_kind(direction) for direction in results["direction"]]
+        results = _across_first(inputs.results)
         whole = results[results["task"] == "all"]
         if len(whole):
             yield _four_class(inputs, whole, published)
@@ -225,7 +234,7 @@ def _results(inputs: ReportInputs) -> Iterator[ReportTable]:
             }
             yield _set("binary-networks", "One network an emotion", frame, columns, "Binary networks, chance 50 %.")
     figures = {f"uar_{name}": (name, decimal) for name in ("neutral", "anger", "happiness", "sadness")}
-    columns = {"method": ("method", method_name), "uar": ("four classes", decimal), **figures}
+    columns = {**_DIRECTION, "uar": ("four classes", decimal), **figures}
     note = (
         "UAR in per cent as the papers print it, for comparison in kind: other splits, encoders and label rules. "
         "A direction within one corpus is an upper bound."
@@ -233,68 +242,69 @@ def _results(inputs: ReportInputs) -> Iterator[ReportTable]:
     yield _set(
         "published-results",
         "Published figures",
-        published.drop(columns="status"),
+        published.drop(columns="status").assign(method=_methods(published)),
         columns,
         note,
         published=frozenset(published.columns) - {"direction", "method"},
     )
 
 
-def _kind(direction: str) -> str:
-    source, _, target = direction.partition("->")
-    return "upper bound" if source == target else "across"
+def _across_first(results: pd.DataFrame) -> pd.DataFrame:
+    """Directions between two corpora, then those within one."""
+    ends = results["direction"].str.split("->", expand=True)
+    return results.assign(within=ends[0] == ends[1]).sort_values("within", kind="stable", ignore_index=True)
 
 
 def _four_class(inputs: ReportInputs, whole: pd.DataFrame, published: pd.DataFrame) -> ReportTable:
     against = whole.merge(published[["direction", "method", "uar"]], on=["direction", "method"], how="left")
-    no_baseline = pd.Series(float("nan"), index=against.index)
-    difference, low, high, p = (
-        100 * against.get(name, no_baseline) if name != "p_holm" else against.get(name, no_baseline)
-        for name in ("difference", "difference_low", "difference_high", "p_holm")
-    )
+    if "difference" not in against:  # only the baseline was run
+        against[["difference", "difference_low", "difference_high", "p_holm"]] = float("nan")
     frame = pd.DataFrame(
         {
             "direction": against["direction"],
-            "method": against["method"],
-            "": ["upper bound" if kind == "upper bound" else "" for kind in against["kind"]],
-            "UAR, %": against["uar_mean"],
+            "method": _methods(against),
+            "UAR, %": [percent(value) for value in against["uar_mean"]],
             "95 % interval": [interval(100 * row.uar_low, 100 * row.uar_high) for row in against.itertuples()],
-            "sd over seeds": [points(100 * value) for value in against["uar_sd"]],
-            f"to {method_name(inputs.baseline)}": [signed_points(value) for value in difference],
-            "its 95 % interval": [interval(*ends) for ends in zip(low, high, strict=True)],
-            "p (Holm)": [p_value(value) for value in p],
+            "sd over seeds": [percent(value) for value in against["uar_sd"]],
+            f"to {inputs.baseline.replace('_', ' ')}": [signed_points(100 * value) for value in against["difference"]],
+            "its 95 % interval": [
+                interval(100 * row.difference_low, 100 * row.difference_high) for row in against.itertuples()
+            ],
+            "p (Holm)": [p_value(value) for value in against["p_holm"]],
             "seeds": against["seeds"],
             "clips": against["clips"],
             "speakers": against["speakers"],
-            PUBLISHED: against["uar"],
         }
     )
-    columns = {"method": ("method", method_name), "UAR, %": ("UAR, %", percent), PUBLISHED: (PUBLISHED, decimal)}
+    if against["uar"].notna().any():
+        frame[PUBLISHED] = [decimal(value) for value in against["uar"]]
     note = (
         f"Chance is {chance_level(inputs.results):.0f} %. Intervals: bootstrap over test speakers of the mean over "
-        "seeds; differences are paired (same speakers, same seeds). Sources of published figures: see that table."
+        "seeds; differences are paired (same speakers, same seeds). Published figures of the same direction and "
+        "method, where there are any, stand in a column of their own."
     )
-    return _set("results", "Unweighted average recall, all classes", frame, columns, note)
+    return _set("results", "Unweighted average recall, all classes", frame, _DIRECTION, note)
 
 
 def _one_vs_rest(whole: pd.DataFrame, published: pd.DataFrame) -> ReportTable:
-    emotions = emotions_of(whole)
     against = whole.merge(published, on=["direction", "method"], how="left", suffixes=("", "_published"))
-    frame = pd.DataFrame(
-        {"direction": against["direction"], "method": [method_name(name) for name in against["method"]]}
-    )
-    for emotion in emotions:
+    frame = pd.DataFrame({"direction": against["direction"], "method": _methods(against)})
+    for emotion in emotions_of(whole):
         frame[emotion] = [percent(value) for value in against[f"uar_{emotion}"]]
-    for emotion in emotions:
-        if f"uar_{emotion}_published" in against and against[f"uar_{emotion}_published"].notna().any():
-            frame[f"{emotion}, {PUBLISHED}"] = [decimal(value) for value in against[f"uar_{emotion}_published"]]
-    return _set(
-        "one-vs-rest",
-        "One emotion against the rest, UAR in per cent",
-        frame,
-        {},
-        "From the same decisions; chance is 50 %.",
-    )
+    for emotion in emotions_of(whole):
+        figures = against.get(f"uar_{emotion}_published")
+        if figures is not None and figures.notna().any():
+            frame[f"{emotion}, {PUBLISHED}"] = [decimal(value) for value in figures]
+    note = "From the same decisions; chance is 50 %."
+    return _set("one-vs-rest", "One emotion against the rest, UAR in per cent", frame, _DIRECTION, note)
+
+
+def _methods(results: pd.DataFrame) -> list[str]:
+    """Names of the methods; what was trained on the target itself is named the upper bound that it is."""
+    return [
+        UPPER_BOUND if row.direction.split("->")[0] == row.direction.split("->")[1] else method_name(row.method)
+        for row in results.itertuples()
+    ]
 
 
 def emotions_of(results: pd.DataFrame) -> list[str]:
@@ -346,15 +356,15 @@ def _set(
     for column in frame:
         heading, write = columns.get(column, (str(column).replace("_", " "), as_text))
         text[heading] = [write(value) for value in frame[column]]
-        if pd.api.types.is_numeric_dtype(frame[column]) or all(_looks_numeric(cell) for cell in text[heading]):
+        if all(_NUMBER.fullmatch(cell) for cell in text[heading]):
             numeric.add(heading)
         if column in published if published is not None else PUBLISHED in heading:
             marked.add(heading)
     return ReportTable(name, title, pd.DataFrame(text, dtype=object), note, frozenset(marked), frozenset(numeric))
 
 
-def _looks_numeric(cell: str) -> bool:
-    return cell in ("", ABSENT) or cell.lstrip("+-−<").split(" ")[0].replace(".", "").replace(",", "").isdigit()
+#: A cell to be set flush right: a number, perhaps with a sign, a unit, or as an interval, a fraction, with brackets.
+_NUMBER = re.compile(rf"|{ABSENT}|(< )?[+−-]?[\d,]+(\.\d+)?(e[+-]?\d+)?( (to|/|min|h|\(|s|MiB|GiB).*)?")
 
 
 def _and(pair: tuple[str, str] | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 
 import pandas as pd
@@ -38,10 +39,6 @@ def percent(share: float | None, places: int = 1) -> str:
     '57.4'
     """
     return ABSENT if is_absent(share) else decimal(100 * share, places)
-
-
-def points(value: float | None) -> str:
-    return decimal(value, 1)
 
 
 def signed_points(value: float | None) -> str:
@@ -123,6 +120,36 @@ def method_name(name: str) -> str:
     ('Hard-AG', 'random clusters')
     """
     return _METHODS.get(name, name.replace("_", " "))
+
+
+def gesture_name(number: int) -> str:
+    """
+    >>> gesture_name(3)
+    'G3'
+    """
+    return f"G{number}"
+
+
+def direction_name(direction: str) -> str:
+    """
+    >>> direction_name("alder->birch")
+    'alder → birch'
+    """
+    return direction.replace("->", " → ")
+
+
+def moment(iso: str) -> str:
+    """A time stamp for readers; what is no time stamp stays as it is.
+
+    >>> moment("2025-03-01T12:30:00Z"), moment("yesterday")
+    ('1 March 2025, 12:30 UTC', 'yesterday')
+    """
+    try:
+        time = datetime.datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    zone = " UTC" if time.utcoffset() == datetime.timedelta(0) else ""
+    return f"{time.day} {time:%B %Y, %H:%M}{zone}"
 
 
 def plural(number: int, word: str) -> str:

@@ -50,7 +50,8 @@
     for (const card of cards) {
       if (!card.playing) continue;
       any = true;
-      draw(card, Math.min(((now - card.start) % (PERIOD + REST)) / PERIOD, 1));
+      const elapsed = Math.max(now - card.start, 0); // a frame's time may lie before the click's
+      draw(card, Math.min((elapsed % (PERIOD + REST)) / PERIOD, 1));
     }
     running = any;
     if (any) requestAnimationFrame(step);
