@@ -88,7 +88,7 @@ class Face:
         return 0.42 + 0.06 * normals[:, 1:2] + 0.72 * lit + lit * (1 - lit) * [0.16, -0.04, -0.08]
 
     def _draw_cavity(self, picture: np.ndarray, places: np.ndarray, gain: float) -> None:
-        """The inside of the mouth, drawn before the face and a little larger than its opening, so that no seam shows."""
+        """The inside of the mouth, drawn before the face and larger than its opening, so that no seam shows."""
         inner, outer = places[LIPS_INNER], places[LIPS_OUTER]
         around = (inner + outer) / 2
         around[[0, 10]] = inner[[0, 10]]

@@ -15,15 +15,18 @@ from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agser_core.corpora.sample.face import Face
 from agser_core.corpora.sample.gestures import GESTURES
 from agser_core.corpora.sample.performance import Performance, perform
 from agser_core.corpora.sample.plan import STYLES, ClipSpec
 from agser_core.corpora.sample.truth import LIPS_SCHEMA, PHONES_SCHEMA, lips_file, phones_file
 from agser_core.storage import Location
+
+if TYPE_CHECKING:
+    from agser_core.corpora.sample.face import Face
 
 COLUMNS = ("clip_id", "file", "speaker", "gender", "language", "emotion", "transcript", "fold")
 _AUDIO_BITS, _VIDEO_QUALITY = 96_000, "23"  # bits a second; x264's constant rate factor
@@ -71,11 +74,13 @@ def write_manifest(specs: Sequence[ClipSpec], folder: str) -> None:
 
 
 @lru_cache(maxsize=2)  # clips come speaker by speaker; inventing a face takes as long as 40 pictures
-def _face(seed: int, gender: str, size: tuple[int, int]) -> Face:
+def _face(seed: int, gender: str, size: tuple[int, int]) -> "Face":
+    from agser_core.corpora.sample.face import Face  # OpenCV and numba, which the driver of a job can do without
+
     return Face(seed, gender, size)
 
 
-def _encode(performance: Performance, face: Face, frame_rate: int) -> bytes:
+def _encode(performance: Performance, face: "Face", frame_rate: int) -> bytes:
     import av
 
     buffer = io.BytesIO()
@@ -137,17 +142,19 @@ def _card(specs: Sequence[ClipSpec], seconds: float, gestures: list[int]) -> str
     rows = "\n".join(f"| {p.speaker} | {p.gender} | {p.voice} |" for p in people.values())
     counts = Counter(gestures)
     shares = "\n".join(f"| {number} {gesture.name} | {counts[number]} |" for number, gesture in enumerate(GESTURES))
-    width, height = style.picture
+    (width, height), channel = style.picture, style.channel
+    size = f"{len(specs)} clips, {seconds / 60:.1f} minutes, {len(people)} invented speakers"
     return f"""# {corpus}: a generated audiovisual emotion corpus
 
-{len(specs)} clips, {seconds / 60:.1f} minutes, {len(people)} invented speakers, English. Made by agser to test itself: the
-phones, their times, the lips and the mouth gestures are known, because a program set them.
+{size}, English. Made by agser to test itself: the phones, their times, the lips and
+the mouth gestures are known, because a program set them.
 
-- **Nobody is shown and nobody is heard.** The face is a face of nobody: a software-rendered head whose shape and
-  colours are drawn at random for each speaker. The shape varies one neutral mesh, derived from a face tracker's
-  landmarks, made symmetric; no picture or recording of a person went into it. The voice is the synthesiser eSpeak NG.
-- Video: h264, {width} x {height}, {style.frame_rate} frames/s. Audio: aac, {style.channel.sampling_rate} Hz, mono, as through a room and a recorder:
-  band {style.channel.low_cut:.0f}-{style.channel.high_cut:.0f} Hz, reverberation {style.channel.reverberation} s, speech at {style.channel.level:.0f} dB, noise at {style.channel.noise:.0f} dB.
+- **Nobody is shown.** The face is a face of nobody: a software-rendered head whose shape and colours are drawn at
+  random for each speaker. The shapes vary one neutral mesh of 468 points, derived from what a face tracker saw in one
+  public-domain picture, made symmetric and without its expression. The voice is the synthesiser eSpeak NG.
+- Video: h264, {width} x {height}, {style.frame_rate} frames/s. Audio: aac, {channel.sampling_rate} Hz, mono.
+- Channel: {channel.low_cut:.0f}-{channel.high_cut:.0f} Hz, reverberation {channel.reverberation} s, speech at
+  {channel.level:.0f} dB, noise at {channel.noise:.0f} dB.
 - Emotions: neutral, anger, happiness, sadness, each set, not judged. They show in pitch, pitch range, rate, level,
   spectral tilt, roughness and breath, and in which gesture a vowel gets. Nobody should take them for human emotion.
 - Use: tests, demonstrations, benchmarks of software. Not for claims about people.

@@ -2,7 +2,7 @@
 
 Lips are rows of (opening, width, rounding), see `face.py`. A gesture is a path through three such rows. Each of the
 six vowels takes its gesture from the emotion, so that gestures tell of emotion where the phone does not; a gesture
-serves several vowels, so that it is not the phone in disguise. AH0 is too short for a movement and gets steady gestures.
+serves several vowels, so that it is not the phone in disguise. AH0 is too short for movements and gets steady ones.
 """
 
 from collections.abc import Sequence
@@ -53,19 +53,19 @@ _CHOICE = {
 _VISEMES = {
     phone: lips
     for phones, lips in {
-        "P B M": (0.0, 0.0, 0.05), "F V": (0.02, 0.02, 0.05), "DH TH": (0.06, 0.03, 0.0), "T D S Z N": (0.06, 0.05, 0.0),
-        "L": (0.09, 0.03, 0.0), "K G NG HH": (0.10, 0.02, 0.0), "SH ZH CH JH": (0.06, -0.02, 0.5), "Y": (0.06, 0.08, 0.0),
-        "R": (0.08, -0.02, 0.35), "W": (0.04, 0.0, 0.9), "IH": (0.11, 0.06, 0.0), "AH": (0.15, 0.0, 0.0),
-        "ER": (0.11, 0.0, 0.35), "AO": (0.22, 0.0, 0.5), "UH": (0.09, 0.0, 0.6), "EY": (0.13, 0.09, 0.0),
-        "AY": (0.22, 0.04, 0.0), "OY": (0.17, 0.0, 0.45), "AW": (0.22, 0.0, 0.3), "OW": (0.14, 0.0, 0.65),
-        "AA": (0.28, 0.0, 0.0), "EH": (0.18, 0.05, 0.0), "IY": (0.07, 0.11, 0.0), "AE": (0.26, 0.04, 0.0),
-        "UW": (0.06, 0.0, 0.9),
+        "P B M": (0.0, 0.0, 0.05), "F V": (0.02, 0.02, 0.05), "DH TH": (0.06, 0.03, 0.0),
+        "T D S Z N": (0.06, 0.05, 0.0), "L": (0.09, 0.03, 0.0), "K G NG HH": (0.10, 0.02, 0.0),
+        "SH ZH CH JH": (0.06, -0.02, 0.5), "Y": (0.06, 0.08, 0.0), "R": (0.08, -0.02, 0.35), "W": (0.04, 0.0, 0.9),
+        "IH": (0.11, 0.06, 0.0), "AH": (0.15, 0.0, 0.0), "ER": (0.11, 0.0, 0.35), "AO": (0.22, 0.0, 0.5),
+        "UH": (0.09, 0.0, 0.6), "EY": (0.13, 0.09, 0.0), "AY": (0.22, 0.04, 0.0), "OY": (0.17, 0.0, 0.45),
+        "AW": (0.22, 0.0, 0.3), "OW": (0.14, 0.0, 0.65),
     }.items()
     for phone in phones.split()
 }
 _REST = (0.01, 0.0, 0.0)
-_LEAD = 0.035  # s by which the lips are in place before a vowel begins, and stay after it ends: at 25 frames/s
-_LEAD_SHARE = 0.35  # a shift of a frame must not blur a vowel's edges; at most this share of the neighbour, though
+# Lips are in place before a vowel begins and stay after it ends, or interpolation between the frames of a 25 frames/s
+# video would blur the gesture's ends: for so many seconds, at most this share of the neighbour.
+_LEAD, _LEAD_SHARE = 0.035, 0.35
 
 
 def choose_gesture(rng: np.random.Generator, phone: SpokenPhone, emotion: str, other_share: float) -> int:
@@ -90,13 +90,10 @@ def lip_path(
             moments = [(phone.start + phone.end) / 2]
             lips = [_VISEMES[phone.label]]
         else:
-            before = _lead(phones, place, -1)
-            after = _lead(phones, place, 1)
-            moments = np.linspace(phone.start - before, phone.end + after, 3).tolist()
-            lips = list(GESTURES[number].path)
-            if before > 0 and after > 0:  # the path belongs to the vowel: hold its ends outside
-                moments = [moments[0], phone.start, (phone.start + phone.end) / 2, phone.end, moments[2]]
-                lips = [lips[0], *lips, lips[2]]
+            path = GESTURES[number].path
+            lips = [path[0], *path, path[-1]]
+            moments = [phone.start - _lead(phones, place, -1), phone.start, (phone.start + phone.end) / 2, phone.end,
+                       phone.end + _lead(phones, place, 1)]
         keys += [(moment, (factor * opening, *rest)) for moment, (opening, *rest) in zip(moments, lips)]
         following = phones[place + 1].start if place + 1 < len(phones) else np.inf
         if following - phone.end > 0.12:  # a pause

@@ -47,7 +47,7 @@ STYLES = {
         ),
         voices={"female": ("en-us+f3", "en-us+f5", "en-us+f2"), "male": ("en-us+m2", "en-us+m4", "en-us+m8")},
         channel=Channel(44100, 150, 5500, 0.3, -10, level=-28, noise=-54, hum=0.4),
-        picture=(640, 480), frame_rate=25, acting=0.75, other_share=0.3, words_a_minute=132,
+        picture=(640, 480), frame_rate=25, acting=0.85, other_share=0.3, words_a_minute=132,
     ),
 }
 GENDERS = ("female", "male")

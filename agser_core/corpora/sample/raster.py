@@ -28,7 +28,7 @@ def draw_mesh(picture, nearest, places, depths, triangles, texture_places, light
     height, width = picture.shape[:2]
     last_row, last_column = texture.shape[0] - 2, texture.shape[1] - 2
     nearest[:] = -1e9
-    colour, corner_light = np.empty(4), np.empty(3)
+    colour = np.empty(4)
     for number in range(triangles.shape[0]):
         a, b, c = triangles[number]
         ax, ay, bx, by, cx, cy = places[a, 0], places[a, 1], places[b, 0], places[b, 1], places[c, 0], places[c, 1]
@@ -60,9 +60,9 @@ def draw_mesh(picture, nearest, places, depths, triangles, texture_places, light
                     colour[channel] = upper * (1 - lower_share) + lower * lower_share
                 cover = colour[3] / 255.0
                 for channel in range(3):
-                    corner_light[channel] = of_a * light[a, channel] + of_b * light[b, channel] + of_c * light[c, channel]
+                    lit = of_a * light[a, channel] + of_b * light[b, channel] + of_c * light[c, channel]
                     under = float(picture[y, x, channel])
-                    value = under + (colour[channel] * corner_light[channel] - under) * cover
+                    value = under + (colour[channel] * lit - under) * cover
                     picture[y, x, channel] = min(max(value, 0.0), 255.0)
 
 

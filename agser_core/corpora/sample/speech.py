@@ -1,4 +1,4 @@
-"""How an utterance of the sample corpora sounds: a synthesiser's voice, the emotion in it, and the channel it went through.
+"""How an utterance of the sample corpora sounds: a synthesiser's voice, the emotion in it, the channel it went through.
 
 All filters have zero phase and the reverberation begins with the direct sound, so phone times stay what they were.
 """

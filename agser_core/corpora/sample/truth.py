@@ -60,7 +60,7 @@ class BoundaryErrors:
     n: int
 
 
-# Phones that the dictionary and the synthesiser choose between for the same sound; one class when sequences are matched.
+# Phones between which dictionary and synthesiser differ for one sound; alike when sequences are matched.
 _ALIKE = {"AO": "AA", "IH": "AH", "ER": "AH", "R": "AH", "UH": "AH", "DX": "T"}
 
 
@@ -98,7 +98,8 @@ def opening_correlations(
         rows = lips.get_group(clip_id)
         valid = np.isfinite(opening)
         known = np.interp(np.asarray(times)[valid], rows["time"], rows["opening"])
-        result[clip_id] = float(np.corrcoef(known, np.asarray(opening)[valid])[0, 1]) if valid.sum() > 2 else float("nan")
+        enough = valid.sum() > 2
+        result[clip_id] = float(np.corrcoef(known, np.asarray(opening)[valid])[0, 1]) if enough else float("nan")
     return result
 
 
