@@ -34,7 +34,7 @@ class Trajectory:
         Times that were meant as multiples of 10 ms count as such in spite of rounding.
         """
         first, last = (int(np.ceil(round(time * RATE, 6))) for time in (start, end))
-        for at, piece in zip(self.starts, self.pieces):
+        for at, piece in zip(self.starts, self.pieces, strict=True):
             if at <= first < last <= at + len(piece):
                 return piece[first - at:last - at]
         return None
@@ -52,8 +52,8 @@ def trajectory(
     origin: "mouth" puts the origin at the clip's mean mouth centroid, which removes the speaker's face geometry; "eyes"
     leaves it midway between the eyes. Head movement is removed frame by frame in both, because places are taken
     relative to the eyes first. Frames without a face or with a confidence below `least_confidence` are dropped. Up to
-    `longest_gap` missing frames in a row are bridged by the spline; more of them end a piece. A piece covers the samples
-    from its first to its last frame; a single frame makes no piece. A track without usable frames gives no pieces.
+    `longest_gap` missing frames in a row are bridged by the spline; more of them end a piece. A piece covers the
+    samples from its first to its last frame; a single frame makes no piece, a track without usable frames none at all.
     """
     from scipy.interpolate import CubicSpline
 
@@ -99,4 +99,6 @@ def normalise(points: np.ndarray, eyes: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         # the rotation and the division in one: multiply by the conjugate of the eye line over its squared length
         x, y = (line / (line**2).sum(axis=1, keepdims=True)).T[:, :, None]
-        return np.stack([relative[..., 0] * x + relative[..., 1] * y, relative[..., 1] * x - relative[..., 0] * y], axis=2)
+        along = relative[..., 0] * x + relative[..., 1] * y
+        across = relative[..., 1] * x - relative[..., 0] * y
+    return np.stack([along, across], axis=2)

@@ -18,8 +18,8 @@ ARPABET_TO_IPA: dict[str, str] = {
 VOWELS = ("ɑ", "ə", "ɛ", "i", "æ", "u")  # of the gesture method; in ARPABET: AA, AH0, EH, IY, AE, UW
 SILENCES = frozenset({"", "sil", "sp", "spn", "<eps>", "<sil>", "<s>", "</s>", "silence", "noise", "+noise+", "+spn+"})
 
-# EMO-DB's labels (SAMPA with own additions) without diacritics -> ARPABET. X is the uvular r, 4 the tapped one, V, B, D,
-# G are the opened v, b, d, g; a digit or @ behind a vowel is its vocalised r; "?" (glottal stop) is no phone here.
+# EMO-DB's labels (SAMPA with own additions) without diacritics -> ARPABET. X is the uvular r, 4 the tapped one; V, B,
+# D, G are the opened v, b, d, g; a digit or @ behind a vowel is its vocalised r; "?" (glottal stop) is no phone here.
 SAMPA_TO_ARPABET: dict[str, str] = {
     symbol: phone
     for phone, symbols in {
@@ -32,7 +32,7 @@ SAMPA_TO_ARPABET: dict[str, str] = {
     for symbol in symbols.split()
 }
 # What the Montreal Forced Aligner's IPA models write otherwise than eSpeak; STRUT is its plain "ɐ".
-_IPA_TO_ARPABET = {"aj": ("AY",), "aw": ("AW",), "ej": ("EY",), "ow": ("OW",), "əw": ("OW",), "ɔj": ("OY",), "ʎ": ("L",),
+_IPA_TO_ARPABET = {"aj": ("AY",), "aw": ("AW",), "ej": ("EY",), "ow": ("OW",), "əw": ("OW",), "ɔj": ("OY",),
                    "y": ("UH",), "ʏ": ("UH",), "ɟ": ("G",), "ʉ": ("UW",), "t̪": ("T",), "d̪": ("D",), "cʷ": ("K",)}
 _IPA_DIACRITICS = re.compile("[ːˑʰʲʷˠˤ̪̩̥̃̈̚˞ˈˌ]")
 

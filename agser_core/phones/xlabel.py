@@ -7,17 +7,17 @@ What the labels mean, as far as this reader uses it (Sendlmeier's group, TU Berl
 - a plosive is up to three labels, closure "t", burst "!t", aspiration "tasp": one phone T;
 - "_t" is a closure after silence, whose beginning nobody can hear: it counts as silence, the phone begins at its burst;
 - ".", "(" and "(gef" are pauses, "?" is the glottal stop;
-- the times are early by some 50 ms against the corpus' wav files: over 149 clips the aligner, which is unbiased on GRID's
-  word times, places the same phones 52 ms later (quartiles 45 and 62), and the energy of the sonorants fits best at
-  50 ms. `LABEL_DELAY` is added to all times.
+- the times are early by some 50 ms against the corpus' wav files: over 149 clips the aligner, which is unbiased on
+  GRID's word times, places the same phones 52 ms later (quartiles 45 and 62), and the energy of the sonorants fits
+  best at 50 ms. `LABEL_DELAY` is added to all times.
 """
 
 import re
 from pathlib import Path
 
 from agser_core.errors import ClipError
-from agser_core.phones.inventory import SAMPA_TO_ARPABET
 from agser_core.phones.interval import Phone
+from agser_core.phones.inventory import SAMPA_TO_ARPABET
 
 LABEL_DELAY = 0.05  # s
 _MISTYPED = {"hoe": "", "gas": "g", "dsap": "d", "!": ""}  # in the corpus as distributed
@@ -28,8 +28,8 @@ def read_xlabel(path: str | Path, duration: float | None = None, delay: float = 
     """The phones of an EMO-DB label file, in s from the beginning of its wav file, pauses left out.
 
     duration: length of the clip in s; phones that do not end within it are left out, as the corpus is in circulation
-    with clips cut to 2 s. delay: s to add to the file's times. Unstressed "@" and "6" are AH with stress 0; other stresses are -1. Raises `ClipError` for a
-    file of another format, a label that is not known, or times that go back.
+    with clips cut to 2 s. delay: s to add to the file's times. "@" and "6" are AH with stress 0; other stresses are -1.
+    Raises `ClipError` for a file of another format or without phones, an unknown label, or times that go back.
     """
     name = Path(path).name
     _, mark, body = Path(path).read_text(encoding="latin-1").partition("#")
@@ -60,9 +60,10 @@ def read_xlabel(path: str | Path, duration: float | None = None, delay: float = 
             elif end > start:
                 phones.append(Phone(label, start, end, 0 if label == "AH" else -1))
         start = end
+    phones = [phone for phone in phones if duration is None or phone.end <= duration]
     if not phones:
-        raise _fault(f"{name} holds no phone")
-    return [phone for phone in phones if duration is None or phone.end <= duration]
+        raise _fault(f"{name} holds no phone" + (f" within {duration:.2f} s" if duration is not None else ""))
+    return phones
 
 
 def _symbol(label: str) -> str:

@@ -9,7 +9,8 @@ from agser_core.mouth.trajectory import trajectory
 
 def table(frames=25, rate=25.0, seed=0):
     points = np.random.default_rng(seed).uniform(100, 300, (2, 68)) + np.arange(frames)[:, None, None]
-    columns = {"frame": np.arange(1, frames + 1), "timestamp": np.arange(frames) / rate, "confidence": 0.95, "success": 1}
+    frame = np.arange(frames)
+    columns = {"frame": frame + 1, "timestamp": frame / rate, "confidence": 0.95, "success": 1}
     columns |= {f"{axis}_{i}": points[:, a, i] for a, axis in enumerate("xy") for i in range(68)}
     return pandas.DataFrame(columns), points
 

@@ -87,7 +87,7 @@ def test_clips_that_can_not_be_aligned(aligner):
         refuses(aligner, waveform, nothing, "no transcript", "transcript")
     error = refuses(aligner, waveform, "we were zorblax and quufly happy", "zorblax, quufly", "transcript")
     assert "dictionary" in error.remedy and "TextGrid" in error.remedy
-    refuses(aligner, waveform[:4000], "we were all very happy to see the children again", "10 words .* 0.25 s", "alignment")
+    refuses(aligner, waveform[:4000], SENTENCES[1], "10 words .* 0.25 s", "alignment")
     refuses(aligner, waveform[:0], "we were", "silent", "media")
     refuses(aligner, np.zeros(16000, np.float32), "we were", "silent", "media")
     refuses(aligner, waveform, "we were", "no voice 'qq'", "transcript", language="qq")
@@ -147,13 +147,20 @@ def test_real_words_of_grid(aligner, real_data):
 
 @pytest.mark.slow
 def test_real_emotional_speech_is_aligned(aligner, real_data):
-    """All 720 clips, shouted and whispered ones too."""
+    """Every fourth of the 720 clips, shouted and sobbing ones too; those that fail, fail with a `ClipError`."""
     text = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
-    files = sorted((real_data / "ravdess").glob("Actor_*/*.flac"))
+    files = sorted((real_data / "ravdess").glob("Actor_*/*.flac"))[::4]
     failures = 0
     for path in files:
         try:
             aligner.align(read_audio(path), 16000, text[path.stem.split("-")[4]])
         except ClipError:
             failures += 1
-    assert len(files) == 720 and failures <= 1
+    assert len(files) == 180 and failures <= 2
+
+
+def test_faint_speech_is_aligned_as_loud_speech_is(aligner):
+    waveform, _ = say(SENTENCES[0])
+    loud, faint = (aligner.align(waveform * level, 16000, SENTENCES[0]) for level in (0.5, 0.002))
+    starts = [[phone.start for phone in alignment.phones] for alignment in (loud, faint)]
+    np.testing.assert_allclose(*starts, atol=0.011)

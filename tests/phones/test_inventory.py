@@ -63,8 +63,8 @@ def test_stress_digits(label, split):
 ])
 def test_the_stress_of_ah_in_english_words(entry, phones, wanted):
     found = stresses(entry, phones.split())
-    assert [stress for phone, stress in zip(phones.split(), found) if phone == "AH"] == wanted
-    assert all(stress == -1 for phone, stress in zip(phones.split(), found) if phone != "AH")
+    assert [stress for phone, stress in zip(phones.split(), found, strict=True) if phone == "AH"] == wanted
+    assert all(stress == -1 for phone, stress in zip(phones.split(), found, strict=True) if phone != "AH")
 
 
 def test_every_table_row_is_an_entry_of_the_aligners_dictionary():

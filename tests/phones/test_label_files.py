@@ -28,7 +28,7 @@ def textgrid(path, tiers, short=False):
         text = f'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n1\n<exists>\n{len(tiers)}\n'
     for number, (name, labels) in enumerate(tiers.items(), 1):
         edges = np.linspace(0, 1, len(labels) + 1).round(6).tolist()
-        intervals = list(zip(edges, edges[1:], labels))
+        intervals = list(zip(edges, edges[1:], labels, strict=False))
         if short:
             text += f'"IntervalTier"\n"{name}"\n0\n1\n{len(labels)}\n'
             text += "".join(f'{start}\n{end}\n"{label}"\n' for start, end, label in intervals)
@@ -46,7 +46,7 @@ def textgrid(path, tiers, short=False):
 @pytest.mark.parametrize("names", [("words", "phones"), ("anna - words", "anna - phones")])
 def test_textgrids_with_arpabet(tmp_path, short, names):
     labels = ["sil", "AH0", "B", "AW1", ""]
-    path = textgrid(tmp_path / "a.TextGrid", dict(zip(names, (["", "about", ""], labels))), short)
+    path = textgrid(tmp_path / "a.TextGrid", dict(zip(names, (["", "about", ""], labels), strict=True)), short)
     alignment = read_textgrid(path, duration=1.0)
     assert alignment.phones == [Phone("AH", 0.2, 0.4, 0), Phone("B", 0.4, 0.6), Phone("AW", 0.6, 0.8, 1)]
     assert [word for word, _, _ in alignment.words] == ["about"]
