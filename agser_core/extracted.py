@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 
-from agser_core import tables
 from agser_core.chain import extract_output
 from agser_core.corpora.clip import CLASSES, Clip
 from agser_core.corpora.splits import rotation
 from agser_core.errors import ConfigError
 from agser_core.experiment import Experiment, SplitSettings
+from agser_core.mouth.track import MouthTrack
+from agser_core.mouth.trajectory import from_eye_coordinates
 from agser_core.outputs import StageOutput
 
 
@@ -30,10 +31,9 @@ class ExtractedCorpus:
 
     @functools.cached_property
     def clips(self) -> pd.DataFrame:
-        """The clips that take part, without the ragged columns: those of the four classes, or all clips of a corpus
-        that has no label of them (a talking-head corpus can lend its mouths)."""
-        columns = [name for name in tables.CLIPS.names if name not in ("times", "opening")]
-        clips = self.output.table("clips", columns).to_pandas()
+        """The clips that take part: those of the four classes, or all clips of a corpus that has no label of them (a
+        talking-head corpus can lend its mouths)."""
+        clips = self.output.table("clips").to_pandas()
         chosen = clips["emotion"].isin(CLASSES)
         return clips[chosen].reset_index(drop=True) if chosen.any() else clips
 
@@ -43,6 +43,13 @@ class ExtractedCorpus:
 
     def phone_vectors(self) -> pa.Table:
         return self.output.table("phone_vectors")
+
+    def tracks(self) -> dict[str, MouthTrack]:
+        """The mouth tracks by clip, in inter-pupil units."""
+        return {
+            row["clip_id"]: from_eye_coordinates(row["times"], row["lips"], row["confidence"])
+            for row in self.output.table("tracks").to_pylist()
+        }
 
     @property
     def has_mouths(self) -> bool:

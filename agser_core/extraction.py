@@ -16,7 +16,7 @@ from agser_core.experiment import ExtractSettings
 from agser_core.mouth.mediapipe_tracker import MediaPipeTracker
 from agser_core.mouth.openface import read_openface
 from agser_core.mouth.track import MouthTrack
-from agser_core.mouth.trajectory import Trajectory, opening, trajectory
+from agser_core.mouth.trajectory import Trajectory, eye_coordinates, trajectory
 from agser_core.phones import inventory
 from agser_core.phones.aligner import Aligner
 from agser_core.phones.interval import Phone
@@ -26,6 +26,7 @@ from agser_core.speech.pooling import pool
 from agser_core.storage import Location
 
 SAMPLING_RATE = 16000
+TABLES = ("clips", "segments", "tracks", "phone_vectors", "errors")
 
 
 @dataclasses.dataclass
@@ -34,12 +35,13 @@ class Unit:
 
     clips: pa.Table
     segments: pa.Table
+    tracks: pa.Table
     phone_vectors: pa.Table
     errors: pa.Table
     seconds: dict[str, float]
 
     def tables(self) -> dict[str, pa.Table]:
-        return {name: getattr(self, name) for name in ("clips", "segments", "phone_vectors", "errors")}
+        return {name: getattr(self, name) for name in TABLES}
 
 
 class ClipExtractor:
@@ -60,37 +62,23 @@ class ClipExtractor:
     def extract(self, clips: list[Clip]) -> Unit:
         """Extract clips. A clip that fails becomes a row of errors and leaves no other trace."""
         seconds: Counter = Counter()
-        done, errors = [], []
+        rows: dict[str, list[dict]] = {name: [] for name in TABLES}
         for clip in clips:
             step = _Step(seconds)
             try:
-                done.append(self._decode_and_cut(clip, step))
+                for name, new in self._extract_clip(clip, step).items():
+                    rows[name] += new
             except ClipError as error:
-                errors.append(_error_row(clip, step.name, error))
-        encoded = []
-        for clip, waveform, phones, clip_row, segments in done:
-            step = _Step(seconds)
-            try:
-                with step("encode"):
-                    (frames,) = self.encoder.encode([waveform])
-                    vectors = pool(frames, self.encoder.frame_rate, phones)
-            except ClipError as error:
-                errors.append(_error_row(clip, step.name, error))
-            else:
-                encoded.append((clip_row, segments, vectors))
-        return Unit(
-            tables.from_rows([row for row, _, _ in encoded], tables.CLIPS),
-            tables.from_rows([row for _, rows, _ in encoded for row in rows], tables.SEGMENTS),
-            _vector_table(encoded),
-            tables.from_rows(errors, tables.ERRORS),
-            dict(seconds),
-        )
+                rows["errors"].append(_error_row(clip, step.name, error))
+        schemas = (tables.CLIPS, tables.SEGMENTS, tables.TRACKS, tables.PHONE_VECTORS, tables.ERRORS)
+        made = (tables.from_rows(rows[name], schema) for name, schema in zip(TABLES, schemas, strict=True))
+        return Unit(*made, dict(seconds))
 
-    def _decode_and_cut(self, clip: Clip, step: "_Step") -> tuple[Clip, np.ndarray, list[Phone], dict, list[dict]]:
-        """Everything of a clip but the encoding, which works on batches."""
+    def _extract_clip(self, clip: Clip, step: "_Step") -> dict[str, list[dict]]:
+        """The rows of one clip by table. Raises ClipError; `step.name` then says in which step."""
         with contextlib.ExitStack() as stack:
             with step("read"):
-                audio = stack.enter_context(Location.parse(clip.audio_uri).local_copy())
+                audio = _copy(stack, clip.audio_uri)
                 same = clip.video_uri == clip.audio_uri
                 video = clip.video_uri and (audio if same else _copy(stack, clip.video_uri))
             with step("decode audio"):
@@ -98,24 +86,26 @@ class ClipExtractor:
             duration = len(waveform) / SAMPLING_RATE
             with step("phones"):
                 phones, source = self._phones(clip, waveform, duration, stack)
-            row = {field: getattr(clip, field) for field in tables.CLIPS.names if hasattr(clip, field)}
-            row.update(duration=duration, video_frames=0, frame_rate=0, alignment_source=source)
             track = movement = None
             if video:
                 with step("track"):
                     track = self._track(clip, video, duration)
-                row.update(
-                    video_frames=len(track),
-                    frame_rate=1 / track.frame_interval if track.frame_interval else 0,
-                    tracked_share=track.tracked_share,
-                    times=track.times,
-                    opening=opening(track),
-                )
             with step("cut"):
                 if track is not None:
                     movement = trajectory(track, origin=self.settings.mouth.origin)
                 segments = [self._segment(clip, i, phone, track, movement) for i, phone in enumerate(phones)]
-        return clip, waveform, phones, row, segments
+            with step("encode"):
+                (frames,) = self.encoder.encode([waveform])
+                vectors = pool(frames, self.encoder.frame_rate, phones).astype(np.float16)
+        return {
+            "clips": [_clip_row(clip, duration, source, track)],
+            "segments": segments,
+            "tracks": [] if track is None else [_track_row(clip, track)],
+            "phone_vectors": [
+                {"clip_id": clip.clip_id, "position": position, "vector": vector.ravel()}
+                for position, vector in enumerate(vectors)
+            ],
+        }
 
     def _phones(
         self, clip: Clip, waveform: np.ndarray, duration: float, stack: contextlib.ExitStack
@@ -186,13 +176,25 @@ def _copy(stack: contextlib.ExitStack, uri: str) -> str:
     return stack.enter_context(Location.parse(uri).local_copy())
 
 
-def _vector_table(encoded: list[tuple[dict, list[dict], np.ndarray]]) -> pa.Table:
-    rows = [
-        {"clip_id": segment["clip_id"], "position": segment["position"], "vector": vector.astype(np.float16).ravel()}
-        for _, segments, vectors in encoded
-        for segment, vector in zip(segments, vectors, strict=True)
-    ]
-    return tables.from_rows(rows, tables.PHONE_VECTORS)
+def _clip_row(clip: Clip, duration: float, alignment_source: str, track: MouthTrack | None) -> dict:
+    row = {**dataclasses.asdict(clip), "duration": duration, "alignment_source": alignment_source}
+    if track is None:
+        return {**row, "video_frames": 0, "frame_rate": 0}
+    return {
+        **row,
+        "video_frames": len(track),
+        "frame_rate": 1 / track.frame_interval if track.frame_interval else 0,
+        "tracked_share": track.tracked_share,
+    }
+
+
+def _track_row(clip: Clip, track: MouthTrack) -> dict:
+    return {
+        "clip_id": clip.clip_id,
+        "times": track.times,
+        "lips": eye_coordinates(track).ravel(),
+        "confidence": track.confidence,
+    }
 
 
 def _error_row(clip: Clip, step: str, error: ClipError) -> dict:

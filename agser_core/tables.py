@@ -34,8 +34,6 @@ CLIPS = pa.schema(
         ("frame_rate", pa.float32()),  # frames a second, 0 where the clip has no video
         ("tracked_share", pa.float32()),  # frames with a face over all frames; null where the clip has no video
         ("alignment_source", pa.string()),  # who set the phone times: aligner, textgrid, xlabel
-        ("times", pa.list_(pa.float32())),  # seconds of each video frame, for the report's quality figures
-        ("opening", pa.list_(pa.float32())),  # inner distance of upper and lower lip points, in inter-pupil units
     ]
 )
 
@@ -53,6 +51,15 @@ SEGMENTS = pa.schema(
         ("n_frames", pa.int32()),  # of the mouth trajectory; 0 = no valid mouth
         ("mouth", pa.list_(pa.float32())),  # [n_frames, 24] row by row: x, y of the lip points 48 to 59
         ("confidence", pa.float32()),  # mean tracking confidence; null where there is no mouth
+    ]
+)
+
+TRACKS = pa.schema(
+    [
+        ("clip_id", pa.string()),
+        ("times", pa.list_(pa.float64())),  # [F] seconds of each video frame
+        ("lips", pa.list_(pa.float32())),  # [F, 24] row by row: lip points 48 to 59 relative to the eyes, NaN = no face
+        ("confidence", pa.list_(pa.float32())),  # [F]
     ]
 )
 

@@ -8,7 +8,7 @@ from agser_core import corpora, tables
 from agser_core.chain import extract_output
 from agser_core.corpora.clip import Clip
 from agser_core.experiment import Experiment, ExtractSettings
-from agser_core.extraction import check_unique
+from agser_core.extraction import TABLES, check_unique
 from agser_core.fingerprint import fingerprint
 from agser_core.outputs import StageOutput, peak_memory
 from agser_core.storage import Location
@@ -113,7 +113,7 @@ def _extract_missing(experiment: Experiment, plan: Plan) -> None:
 
 def _commit(output: StageOutput, corpus, marks: dict[str, dict]) -> dict:
     """Name the committed parts in the manifest, and the files that the adapter could not take as errors."""
-    for table in ("clips", "segments", "phone_vectors", "errors"):
+    for table in TABLES:
         rows = {unit: mark["rows"][table] for unit, mark in marks.items()}
         output.adopt_table(table, [f"{unit}.parquet" for unit, n in sorted(rows.items()) if n], sum(rows.values()))
     problems = [

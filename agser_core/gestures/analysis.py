@@ -22,7 +22,7 @@ from agser_core.ragged import Ragged
 class GestureSegments:
     """Every segment that has a gesture, with what the analyses ask of it.
 
-    table: clip_id, corpus, position, gesture, speaker, emotion (null where unlabelled), ipa, phone. mouths: the movements
+    table: clip_id, corpus, position, gesture, speaker, emotion (null without a label), ipa, phone. mouths: the movements
     in the same order. n_clusters: gestures of the model.
     """
 

@@ -78,6 +78,22 @@ def trajectory(
     return Trajectory(starts, pieces)
 
 
+def eye_coordinates(track: MouthTrack) -> np.ndarray:
+    """What of a track is worth keeping: the lip points relative to the eyes, float32 [F, 24]; NaN without a face.
+
+    Whatever follows (origin, resampling, cutting at other phones) can be made from it: see `from_eye_coordinates`.
+    """
+    return normalise(track.points, track.eyes).reshape(len(track), 24).astype(np.float32)
+
+
+def from_eye_coordinates(times: np.ndarray, lips: np.ndarray, confidence: np.ndarray) -> MouthTrack:
+    """The track again, with eyes one unit apart: times [F], lips float [F, 24] or flat, confidence [F]."""
+    points = np.asarray(lips, np.float32).reshape(-1, 12, 2)
+    found = np.isfinite(points).all(axis=(1, 2))
+    eyes = np.tile(np.float32([[-0.5, 0], [0.5, 0]]), (len(points), 1, 1))
+    return MouthTrack(np.asarray(times, np.float64), points, eyes, np.asarray(confidence, np.float32), found)
+
+
 def opening(track: MouthTrack) -> np.ndarray:
     """Distance between the middles of the upper and the lower outer lip (points 51 and 57) across the eye line.
 
