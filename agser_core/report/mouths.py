@@ -105,7 +105,7 @@ def band(contour: np.ndarray, spread: np.ndarray) -> str:
 
 
 def _pair(point: np.ndarray) -> str:
-    return f"{point[0]:.1f},{point[1]:.1f}"
+    return ",".join(f"{value:.1f}" for value in np.round(point, 1) + 0.0)  # + 0.0: no "-0.0"
 
 
 def describe(movement: np.ndarray) -> str:

@@ -196,7 +196,7 @@ def _association(inputs: ReportInputs) -> Iterator[ReportTable]:
             "entropy_null_low": ("chance, 5th percentile", lambda value: decimal(value, 2)),
         }
         note = "Chance: acoustic labels shuffled among the segments. NMI: normalised mutual information, 0 to 1."
-        yield _set("association", "Gestures and sounds", inputs.association, columns, note)
+        yield _set("association", "Association, per emotion", inputs.association, columns, note)
     if inputs.acoustic_clusters is not None:
         wide = inputs.acoustic_clusters.assign(
             text=[
@@ -340,7 +340,7 @@ def _truth(inputs: ReportInputs) -> Iterator[ReportTable]:
     if inputs.truth is not None:
         columns = {"value": ("found", lambda value: f"{value:.3g}"), "n": ("n", count)}
         note = "The answer is known because the corpora were generated. No stage but this table reads it."
-        yield _set("truth", "Against the known answer", inputs.truth, columns, note)
+        yield _set("truth", "Found and wanted", inputs.truth, columns, note)
 
 
 def _set(

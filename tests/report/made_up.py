@@ -32,6 +32,7 @@ def mouth_movement(gesture: int, rng: np.random.Generator) -> np.ndarray:
     opening = (0.12 + 0.05 * (gesture % 4)) * (0.4 + np.sin(np.pi * time ** (0.5 + 0.35 * (gesture // 2))))
     width = 0.42 - 0.09 * (gesture % 3) * np.sin(np.pi * time)
     angles = np.pi + np.arange(12) * np.pi / 6  # left corner, over the upper lip, to the right corner and back
+    opening, width = opening * rng.normal(1, 0.12), width * rng.normal(1, 0.05)
     points = np.stack([width[:, None] * np.cos(angles), (opening[:, None] + 0.1) * np.sin(angles)], axis=-1)
     return (points + 0.012 * rng.standard_normal(points.shape)).reshape(len(time), 24).astype(np.float32)
 
