@@ -1,0 +1,29 @@
+"""Frame vectors to phone vectors."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from agser_core.phones.interval import Phone
+
+
+def pool(frames: np.ndarray, frame_rate: float, phones: Sequence[Phone]) -> np.ndarray:
+    """Mean over the frames of each phone: [n_frames, n_layers, dimension] -> float32 [n_phones, n_layers, dimension].
+
+    A frame belongs to the phone that holds its centre, (i + 0.5) / frame_rate s. A phone too short to hold a centre
+    takes the frame nearest its middle; one that reaches beyond the last frame takes what there is, or the last frame.
+
+    >>> pool(np.arange(4.0).reshape(4, 1, 1), 10, [Phone("AA", 0.0, 0.2), Phone("B", 0.2, 0.22)]).ravel()
+    array([0.5, 2. ], dtype=float32)
+    """
+    if len(frames) == 0:
+        raise ValueError("there are no frames to pool")
+    pooled = np.empty((len(phones), *frames.shape[1:]), dtype=np.float32)
+    for vector, phone in zip(pooled, phones, strict=True):
+        first, last = np.ceil(np.array([phone.start, phone.end]) * frame_rate - 0.5 - 1e-9).astype(int)
+        if last <= first or first >= len(frames):
+            middle = int((phone.start + phone.end) / 2 * frame_rate)
+            first = min(max(middle, 0), len(frames) - 1)
+            last = first + 1
+        vector[:] = frames[max(first, 0) : last].mean(axis=0, dtype=np.float64)
+    return pooled

@@ -1,0 +1,149 @@
+"""Pretrained speech models of transformers as frozen encoders: wav2vec 2.0, XLS-R, HuBERT, WavLM, Whisper's encoder."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import transformers
+
+from agser_core.errors import AgserError, ClipError, ConfigError
+from agser_core.speech.encoder import SAMPLING_RATE
+
+MODEL_TYPES = ("wav2vec2", "hubert", "wavlm", "whisper")  # XLS-R is a wav2vec2
+_BATCH_SECONDS = 60.0  # padded audio of one forward pass: bounds the memory
+_NOT_USED_HERE = ("masked_spec_embed",)  # masks spans in pretraining only
+
+
+class TransformersEncoder:
+    """Hidden states of a pretrained model; see `Encoder`. Layer 0 is what enters the first Transformer layer."""
+
+    pretrained = True
+
+    def __init__(self, name_or_path: str, layers: Sequence[int] | None = None, device: str = "auto"):
+        self.name = name_or_path
+        self._features, self._model = _load(name_or_path)
+        config = self._model.config
+        self._whisper = config.model_type == "whisper"
+        if self._whisper:
+            self._model = self._model.get_encoder()
+            stride, available, self.dimension = 2 * self._features.hop_length, config.encoder_layers, config.d_model
+            self._shortest = 1
+        else:
+            stride, available, self.dimension = (
+                math.prod(config.conv_stride),
+                config.num_hidden_layers,
+                config.hidden_size,
+            )
+            self._shortest = _receptive_field(config.conv_kernel, config.conv_stride)
+            # Without layer norm, the first convolution normalises over all time, padding included: clips of different
+            # lengths can't share a batch without changing each other.
+            self._pads = config.feat_extract_norm == "layer"
+        self.frame_rate = SAMPLING_RATE / stride
+        self._layers = _chosen(layers, available + 1, name_or_path)
+        self.n_layers = len(self._layers)
+        self._device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+        self._model.eval().requires_grad_(False).to(self._device)
+
+    def encode(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """See `Encoder.encode`. Clips are batched by length; on a GPU the model runs in bfloat16."""
+        for waveform in waveforms:
+            if len(waveform) < self._shortest:
+                raise ClipError(
+                    f"{len(waveform) / SAMPLING_RATE:.3f} s of audio are too short for {self.name}",
+                    remedy="leave the clip out",
+                    error_class="encoder",
+                )
+        if self._whisper:
+            return [self._encode_whisper(waveform) for waveform in waveforms]
+        encoded: list[np.ndarray | None] = [None] * len(waveforms)
+        for batch in self._batches([len(waveform) for waveform in waveforms]):
+            for index, frames in zip(batch, self._encode_batch([waveforms[i] for i in batch]), strict=True):
+                encoded[index] = frames
+        return encoded
+
+    def _batches(self, lengths: list[int]) -> list[list[int]]:
+        """Indices in batches of alike (for models that can't pad, equal) lengths within the bound on padded audio."""
+        batches: list[list[int]] = []
+        for index in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+            batch = batches[-1] if batches else []
+            fits = (len(batch) + 1) * lengths[index] <= _BATCH_SECONDS * SAMPLING_RATE
+            if batch and fits and (self._pads or lengths[batch[0]] == lengths[index]):
+                batch.append(index)
+            else:
+                batches.append([index])
+        return batches
+
+    def _encode_batch(self, waveforms: list[np.ndarray]) -> list[np.ndarray]:
+        inputs = self._features(
+            waveforms, sampling_rate=SAMPLING_RATE, padding=True, return_attention_mask=True, return_tensors="pt"
+        )
+        mask = inputs["attention_mask"] if self._pads else None
+        states = self._forward(inputs["input_values"], attention_mask=None if mask is None else mask.to(self._device))
+        counts = self._model._get_feat_extract_output_lengths(torch.tensor([len(w) for w in waveforms])).tolist()
+        return [clip[:count] for clip, count in zip(states, counts, strict=True)]
+
+    def _encode_whisper(self, waveform: np.ndarray) -> np.ndarray:
+        """Whisper hears windows of fixed length (30 s): longer clips are cut, shorter ones padded by its extractor."""
+        window, parts = self._features.n_samples, []
+        for start in range(0, len(waveform), window):
+            piece = waveform[start : start + window]
+            inputs = self._features(piece, sampling_rate=SAMPLING_RATE, return_tensors="pt")
+            frames = math.ceil(len(piece) / SAMPLING_RATE * self.frame_rate)
+            parts.append(self._forward(inputs["input_features"])[0, :frames])
+        return np.concatenate(parts)
+
+    def _forward(self, inputs: torch.Tensor, **masks: torch.Tensor | None) -> np.ndarray:
+        """The chosen hidden states, float32 [batch, frames, layers, dimension]."""
+        on_gpu = self._device.type == "cuda"
+        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=on_gpu):
+            states = self._model(inputs.to(self._device), output_hidden_states=True, **masks).hidden_states
+        return torch.stack([states[layer] for layer in self._layers], dim=2).float().cpu().numpy()
+
+
+def _load(name_or_path: str):
+    """The feature extractor and the model, or an AgserError that says what to do."""
+    try:
+        features = transformers.AutoFeatureExtractor.from_pretrained(name_or_path)
+        model, report = transformers.AutoModel.from_pretrained(
+            name_or_path, dtype=torch.float32, output_loading_info=True
+        )
+    except (OSError, ValueError) as error:
+        raise AgserError(
+            f"the encoder {name_or_path!r} can't be loaded: {str(error).splitlines()[0]} Give a local folder with "
+            "config.json, preprocessor_config.json and the weights, or fetch it on a machine with network "
+            f"(`hf download {name_or_path}`), or use the encoder 'embedded', which needs none"
+        ) from error
+    if model.config.model_type not in MODEL_TYPES:
+        raise ConfigError(
+            f"{name_or_path!r} is a model of type {model.config.model_type!r}: "
+            f"agser encodes with {', '.join(MODEL_TYPES)}"
+        )
+    if features.sampling_rate != SAMPLING_RATE:
+        raise ConfigError(f"{name_or_path!r} wants {features.sampling_rate} Hz: agser encodes at {SAMPLING_RATE} Hz")
+    absent = [key for key in report["missing_keys"] if not key.endswith(_NOT_USED_HERE)]
+    if absent:
+        raise AgserError(
+            f"the weights of {name_or_path!r} lack {len(absent)} tensors, such as {sorted(absent)[0]}, "
+            "which would be random: give the complete model"
+        )
+    return features, model
+
+
+def _chosen(layers: Sequence[int] | None, available: int, name: str) -> list[int]:
+    if layers is None:
+        return list(range(available))
+    for layer in layers:
+        if not -available <= layer < available:
+            raise ConfigError(f"{name!r} has no layer {layer}: it has 0 to {available - 1}")
+    if not layers:
+        raise ConfigError(f"no layer of {name!r} is chosen: name some, or leave layers away for all")
+    return [layer % available for layer in layers]
+
+
+def _receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> int:
+    """Samples under one frame of a stack of convolutions."""
+    samples = 1
+    for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
+        samples = (samples - 1) * stride + kernel
+    return samples
