@@ -29,12 +29,12 @@ def load_fold(experiment: Experiment, fold: int) -> FoldData:
     Raises AgserError where a corpus is not extracted, or none of its clips has one of the emotions. Corpora without
     a tracked mouth have no gestures; the methods that need them say so.
     """
-    clusters = cluster_output(experiment)
-    gestures = clusters.table("gestures") if clusters.is_complete() else None
-    if gestures is not None:
+    corpora, gestures = extracted_corpora(experiment), None
+    if any(corpus.has_mouths for corpus in corpora.values()):
+        gestures = cluster_output(experiment).table("gestures")
         gestures = gestures.filter(pyarrow.compute.equal(gestures["fold"], fold))
     data, partitions = {}, {}
-    for name, corpus in extracted_corpora(experiment).items():
+    for name, corpus in corpora.items():
         if not corpus.has_emotions:
             raise AgserError(
                 f"no clip of the corpus {name!r} has one of the four emotions: it can't train or test a classifier"

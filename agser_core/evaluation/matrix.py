@@ -11,7 +11,7 @@ import pandas as pd
 
 from agser_core.errors import ConfigError
 from agser_core.ser.anchors import check_method
-from agser_core.ser.dataset import SpeechData
+from agser_core.ser.dataset import Normalisation, SpeechData
 from agser_core.ser.prediction import predict
 from agser_core.ser.settings import TrainSettings
 from agser_core.ser.trainer import FitResult, fit
@@ -115,10 +115,10 @@ def run_cell(
     """
     started = time.perf_counter()
     settings = settings.model_copy(update={"method": cell.method, "seed": cell.seed})
-    source_train, source_dev, source_test = split(data[cell.source], partitions[cell.source], settings.normalise)
-    target_train, _, target_test = split(data[cell.target], partitions[cell.target], settings.normalise)
-    if cell.within:
-        target_test = source_test
+    source = split(data[cell.source], partitions[cell.source], settings.normalise)
+    target = split(data[cell.target], partitions[cell.target], settings.normalise)
+    source_train, source_dev = _needed(source, "train"), _needed(source, "dev")
+    target_train, target_test = _needed(target, "train"), _needed(target, "test")
     if cell.task != ALL_EMOTIONS:
         source_train, source_dev, target_test = (
             part.one_vs_rest(cell.task) for part in (source_train, source_dev, target_test)
@@ -153,22 +153,26 @@ def run_cell(
     return CellResult(cell, predictions, history, result.chosen_epoch, result.warnings, seconds, result)
 
 
-def split(data: SpeechData, partition: np.ndarray, normalise: str) -> list[SpeechData]:
+def split(data: SpeechData, partition: np.ndarray, normalise: Normalisation) -> dict[str, SpeechData]:
     """Train, dev and test of one corpus, normalised; statistics of the corpus are those of its training clips.
 
-    Raises ConfigError where a partition is empty or a speaker is in two.
+    Raises ConfigError where a speaker is in two partitions.
     """
     partition = np.asarray(partition)
     if len(partition) != len(data):
         raise ConfigError(f"{data.corpus}: {len(partition)} partition values for {len(data)} clips")
     parts = {name: data.take(partition == name) for name in PARTITIONS}
-    for name, part in parts.items():
-        if not len(part):
-            raise ConfigError(
-                f"{data.corpus}: the partition {name} is empty; a split needs speakers for all of {PARTITIONS}"
-            )
     for first, second in (("train", "dev"), ("train", "test"), ("dev", "test")):
         shared = sorted(set(parts[first].speaker) & set(parts[second].speaker))
         if shared:
             raise ConfigError(f"{data.corpus}: speakers in both {first} and {second}: {', '.join(map(str, shared))}")
-    return [part.normalised(normalise, statistics_of=parts["train"]) for part in parts.values()]
+    train = _needed(parts, "train")
+    return {
+        name: part.normalised(normalise, statistics_of=train) if len(part) else part for name, part in parts.items()
+    }
+
+
+def _needed(parts: dict[str, SpeechData], name: str) -> SpeechData:
+    if not len(parts[name]):
+        raise ConfigError(f"{parts[name].corpus}: the partition {name} is empty; give it at least one speaker")
+    return parts[name]

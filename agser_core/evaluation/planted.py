@@ -69,8 +69,12 @@ class PlantedPair:
     true_gesture: np.ndarray  # int32 [P] of the target, -1 for consonants
 
 
-def planted_pair(condition: Condition, seed: int, sizes: Sizes = Sizes(), shift: float = 1.0) -> PlantedPair:
-    """Two corpora of one world. shift 0: the target is recorded as the source was. Same seed, same bytes."""
+def planted_pair(condition: Condition, seed: int, sizes: Sizes = Sizes(), shift: float = 1.5) -> PlantedPair:
+    """Two corpora of one world. Same seed, same bytes.
+
+    shift: strength of the target's channel. 0: as the source's; 1.5: source-only training, condition info, reaches a
+    four-class UAR near 0.5 on the target, near 0.65 after normalisation per corpus, where 0.8 is possible.
+    """
     generator = np.random.default_rng([seed, 1000])
     world = _World(_CONDITIONS[condition], generator, shift)
     balanced = (0.25,) * 4

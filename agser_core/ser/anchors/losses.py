@@ -50,8 +50,8 @@ def triplet(
     reliability float [K]: w_a = reliability[k(a)] instead. All anchors must be `usable`.
 
     As both weights sum to 1, the sums of distances equal 1 - a.M with M the weighted mean of unit source vectors of
-    that key: the loss is linear in a, and costs K means in place of A x S distances. A random start gives L = m; keys that
-    can't be heard stay there with active share 1 and separation 0.
+    that key: the loss is linear in a, and costs K means in place of A x S distances. A random start gives L = m; keys
+    that can't be heard stay there with active share 1 and separation 0.
     """
     if not len(anchors.keys):
         return _nothing(anchors)
