@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
+from agser_core.gestures.sanity import separation
 from agser_core.report.drawing import FADED, HEAT, INK, OKABE_ITO, Figure, canvas_of, finish
 from agser_core.report.words import method_name
 
@@ -152,10 +153,16 @@ def sanity(curves: pd.DataFrame, vowel: str | None) -> Figure:
         canvas,
         "sanity-curves",
         f"Lip points of the vowel {vowel or ''} in two gestures (colour) and two corpora (line), mean and standard "
-        "error, inter-pupil units. Curves should differ between gestures and agree between corpora.",
+        "error, inter-pupil units. Curves should differ between gestures and agree between corpora"
+        f"{_separated(curves)}.",
         f"Curves of lip points {', '.join(map(str, points))} for gestures {', '.join(map(str, gestures))} in "
         f"{' and '.join(corpora)}.",
     )
+
+
+def _separated(curves: pd.DataFrame) -> str:
+    ratio = separation(curves)
+    return "" if np.isnan(ratio) else f"; here gestures differ {ratio:.1f} times as much as corpora"
 
 
 def association(table: pd.DataFrame) -> Figure:

@@ -73,12 +73,10 @@ def report_tables(inputs: ReportInputs) -> dict[str, ReportTable]:
 def _corpora(inputs: ReportInputs) -> Iterator[ReportTable]:
     if inputs.corpora is not None:
         columns = {"hours": ("hours", lambda hours: decimal(hours, 2))}
-        yield _set(
-            "corpora", "Corpora", inputs.corpora, columns, "Clips that took part, and clips left out by an error."
-        )
+        yield _set("corpora", "Corpora", inputs.corpora, columns, "Clips that took part; excluded: clips that failed.")
     if inputs.exclusions is not None and len(inputs.exclusions):
         columns = {"error_class": ("kind", as_text)}
-        yield _set("exclusions", "Clips left out, by reason", inputs.exclusions, columns)
+        yield _set("exclusions", "Clips that failed, by reason", inputs.exclusions, columns)
     if inputs.problems is not None and len(inputs.problems):
         yield _set("problems", "Files that the adapters could not use", inputs.problems, {"uri": ("file", as_text)})
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from made_up import PAIR
 
+from agser_core.report.headlines import sentences
 from agser_core.report.inputs import ReportInputs
 from agser_core.report.page import build_page
 from agser_core.report.tables import report_tables
@@ -103,6 +104,20 @@ def test_the_summary_says_what_the_tables_say(page, inputs):
         assert f"is highest with a UAR of {100 * rows['uar_mean'].max():.1f} %" in text
     assert "no pretrained weights" in text
     assert "chance 25 %" in text
+
+
+@pytest.mark.parametrize(
+    ("p_value", "high", "words"),
+    [
+        (0.4, 95.0, "cannot be told apart"),
+        (0.01, 95.0, "a draw of other speakers"),
+        (0.01, 80.0, "use them differently"),
+    ],
+)
+def test_the_verdict_on_overlap_needs_both_shuffles_and_interval(inputs, p_value, high, words):
+    overlap = inputs.overlap.assign(p_value=p_value, high=high, null_mean=90.0)
+    [sentence] = [line for line in sentences(dataclasses.replace(inputs, overlap=overlap)) if "overlap" in line]
+    assert words in sentence
 
 
 def test_same_inputs_same_bytes(page, inputs):
