@@ -36,7 +36,7 @@ def adapter(name: str) -> Callable[..., Corpus]:
     return importlib.import_module(f"{__name__}.{MODULES[name]}").read
 
 
-def read(name: str, root: str, **options) -> Corpus:
+def read(name: str, root: str, /, **options) -> Corpus:
     """Read the corpus below `root` with the named adapter.
 
     Raises ConfigError for an adapter or option that does not exist, AgserError for a folder that does not.

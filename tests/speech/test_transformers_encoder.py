@@ -15,7 +15,10 @@ KINDS = ["wav2vec2", "wav2vec2-group", "xls-r", "hubert", "wavlm", "whisper"]
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    """As HF_HUB_OFFLINE=1 does, which is read when the library is first imported."""
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
 
 
 @pytest.mark.parametrize("kind", KINDS)
