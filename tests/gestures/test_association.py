@@ -57,7 +57,7 @@ def test_the_null_is_centred_and_p_values_are_uniform():
     p_values, differences = [], []
     for seed in range(150):
         gestures, acoustic = labels(150, rng, 0.0)
-        row = association_table(gestures, acoustic, None, 4, 5, n_resamples=150, seed=seed).iloc[0]
+        row = association_table(gestures, acoustic, None, 4, 5, n_permutations=150, seed=seed).iloc[0]
         p_values.append(row["nmi_p_value"])
         differences.append(row["conditional_entropy"] - row["entropy_null_mean"])
     assert np.mean(p_values) == pytest.approx(0.5, abs=0.1)
@@ -70,7 +70,7 @@ def test_planted_association_is_found_in_the_emotion_where_it_was_planted():
     gestures, acoustic = (np.concatenate(parts) for parts in zip(tied, free, strict=True))
     emotions = np.repeat(np.array(["anger", "sadness"], dtype=object), 400)
     emotions[:10] = None
-    table = association_table(gestures, acoustic, emotions, 4, 5, n_resamples=300).set_index("emotion")
+    table = association_table(gestures, acoustic, emotions, 4, 5, n_permutations=300).set_index("emotion")
     assert list(table.index) == ["all", "anger", "sadness"]
     assert table.loc["anger", "nmi_p_value"] < 0.01 < table.loc["sadness", "nmi_p_value"]
     assert table.loc["anger", "nmi"] > table.loc["anger", "nmi_null_high"]

@@ -100,7 +100,7 @@ def test_the_null_is_centred():
     for seed in range(150):
         shares = rng.dirichlet(np.full(N_CLUSTERS, 3.0))
         first, second = rng.multinomial(400, shares)[None], rng.multinomial(700, shares)[None]
-        measured = measure_overlap(first, second, n_resamples=200, seed=seed)
+        measured = measure_overlap(first, second, n_permutations=200, n_bootstrap=200, seed=seed)
         p_values.append(measured["p_value"])
         differences.append(measured["value"] - measured["null_mean"])
     assert np.mean(p_values, axis=0) == pytest.approx([0.5] * 3, abs=0.1)
@@ -126,7 +126,11 @@ def test_planted_shares_come_back_within_their_interval(n_speakers, alike):
     truth = all_forms(np.stack([first, second]) * 1e9)
     for seed in range(n_runs):
         measured = measure_overlap(
-            rows_of(first, 2400, n_speakers, rng), rows_of(second, 2400, n_speakers, rng), n_resamples=200, seed=seed
+            rows_of(first, 2400, n_speakers, rng),
+            rows_of(second, 2400, n_speakers, rng),
+            n_permutations=200,
+            n_bootstrap=200,
+            seed=seed,
         )
         assert (measured["low"] <= measured["value"]).all() and (measured["value"] <= measured["high"]).all()
         covered += (measured["low"] <= truth + 1e-9) & (truth - 1e-9 <= measured["high"])
@@ -189,7 +193,7 @@ def test_counting_agrees_with_a_loop():
 
 
 def test_tables_have_every_vowel_and_only_shared_emotions(counted):
-    table = overlap_table(counted, n_resamples=50)
+    table = overlap_table(counted, n_permutations=50, n_bootstrap=50)
     assert set(table["vowel"]) == {"ɑ", "i", "u", "all"}
     assert set(table["emotion"]) == {"anger", "sadness", "all"}
     assert len(table) == 4 * 3 * len(FORMS)
@@ -200,7 +204,7 @@ def test_tables_have_every_vowel_and_only_shared_emotions(counted):
 
 def test_paper_tables_carry_the_published_averages_apart(counted):
     clusters = vowel_cluster_table(counted)
-    emotions = vowel_emotion_table(overlap_table(counted, n_resamples=20))
+    emotions = vowel_emotion_table(overlap_table(counted, n_permutations=20, n_bootstrap=20))
     for table in (clusters, emotions):
         published = dict(zip(table["vowel"], table["published_average"], strict=True))
         assert {vowel: published[vowel] for vowel in ("ɑ", "i", "u")} == {
@@ -216,7 +220,7 @@ def test_corpora_without_emotion_give_the_pooled_rows_only():
     rng = np.random.default_rng(7)
     corpora = np.repeat(["a", "b"], 50)
     counts = count_gestures(rng.integers(0, 3, 100), corpora, ("a", "b"), corpora, np.array(["i"] * 100), None, 3)
-    assert set(overlap_table(counts, n_resamples=20)["emotion"]) == {"all"}
+    assert set(overlap_table(counts, n_permutations=20, n_bootstrap=20)["emotion"]) == {"all"}
 
 
 def test_one_corpus_twice_is_refused():
