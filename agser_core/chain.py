@@ -51,13 +51,14 @@ def analyse_output(experiment: Experiment) -> StageOutput:
 
 
 def _training_identity(experiment: Experiment) -> dict:
-    """What a fit depends on. Corpora without a mouth have no gestures: then the clusters are no input."""
-    clusters = cluster_output(experiment)
+    """What a fit depends on. Corpora without video have no gestures: then the clusters are no input."""
+    outputs = [extract_output(experiment, corpus) for corpus in experiment.corpora]
+    filmed = any(output.manifest()["tables"]["tracks"]["rows"] for output in outputs)
     return {
         "split": experiment.split.model_dump(),
         "inputs": {
             **_extracted(experiment),
-            "gestures": clusters.content() if clusters.is_complete() else None,
+            "gestures": cluster_output(experiment).content() if filmed else None,
         },
         "code": code_version("ser", "evaluation", "corpora/splits"),
     }

@@ -115,7 +115,7 @@ def _commit(output: StageOutput, corpus, marks: dict[str, dict]) -> dict:
     """Name the committed parts in the manifest, and the files that the adapter could not take as errors."""
     for table in TABLES:
         rows = {unit: mark["rows"][table] for unit, mark in marks.items()}
-        output.adopt_table(table, [f"{unit}.parquet" for unit, n in sorted(rows.items()) if n], sum(rows.values()))
+        output.adopt_table(table, [f"{unit}.parquet" for unit in sorted(rows)], sum(rows.values()))
     problems = [
         {
             "clip_id": Location(problem.uri).name,
@@ -129,8 +129,7 @@ def _commit(output: StageOutput, corpus, marks: dict[str, dict]) -> dict:
         }
         for problem in corpus.problems
     ]
-    if problems:
-        output.write_table("errors", tables.from_rows(problems, tables.ERRORS), part="listing")
+    output.write_table("errors", tables.from_rows(problems, tables.ERRORS), part="listing")
     some = next(iter(marks.values()), {})
     seconds: dict[str, float] = {}
     for mark in marks.values():

@@ -36,7 +36,7 @@ def stage_command(name: str, *groups: str) -> Callable:
             try:
                 sys.exit(function(load_experiment(config, overrides)))
             except AgserError as error:
-                click.echo(f"error: {error}", err=True)
+                click.echo(f"error: {getattr(error, 'cause', error)}", err=True)  # without Ray's traceback of a task
                 sys.exit(EXIT_ERROR)
 
         return command

@@ -1,12 +1,15 @@
 """Train: one anchored model with Ray Train, on any number of workers, resumed from its last epoch."""
 
+import contextlib
 import json
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 
 from agser_core.chain import train_output
+from agser_core.errors import AgserError
 from agser_core.evaluation.loading import load_fold
 from agser_core.evaluation.matrix import split
 from agser_core.experiment import Experiment
@@ -40,8 +43,8 @@ def train_worker(config: dict) -> None:
     source, target = direction_of(experiment)
     settings, seed = experiment.train.fit_settings(), experiment.train.seed
     fold = load_fold(experiment, experiment.train.fold)
-    source_train, source_dev, source_test = split(fold.data[source], fold.partitions[source], settings.normalise)
-    target_train, _, target_test = split(fold.data[target], fold.partitions[target], settings.normalise)
+    here = split(fold.data[source], fold.partitions[source], settings.normalise)
+    there = split(fold.data[target], fold.partitions[target], settings.normalise)
     rank = context.get_world_rank()
 
     def on_epoch(epoch: int, figures: dict, state: dict) -> None:
@@ -55,11 +58,11 @@ def train_worker(config: dict) -> None:
     state = None
     if checkpoint := train.get_checkpoint():
         with checkpoint.as_directory() as folder:
-            state = torch.load(Path(folder) / _CHECKPOINT, weights_only=False)  # our own file, in our own storage
+            state = torch.load(Path(folder) / _CHECKPOINT, weights_only=True)
     result = fit(
-        source_train,
-        source_dev,
-        target_train.without_labels(),
+        here["train"],
+        here["dev"],
+        there["train"].without_labels(),
         settings,
         seed,
         on_epoch=on_epoch,
@@ -69,8 +72,7 @@ def train_worker(config: dict) -> None:
         device="cuda" if torch.cuda.is_available() else "cpu",
     )
     if rank == 0:
-        test = source_test if source == target else target_test
-        _store(train_output(experiment), result, test)
+        _store(train_output(experiment), result, there["test"])
 
 
 def _store(output: StageOutput, result: FitResult, test) -> None:
@@ -111,7 +113,7 @@ def _fit_on_ray(experiment: Experiment, output: StageOutput) -> None:
     settings = experiment.ray
     # Less than a whole CPU a worker: workers that hold every CPU leave none for Ray's own tasks, and all wait for ever.
     resources = {"CPU": 0.9, **({"GPU": settings.train_gpus} if settings.train_gpus else {})}
-    with ray_session(settings):
+    with ray_session(settings), _plain_errors():
         TorchTrainer(
             train_worker,
             train_loop_config={"experiment": json.loads(experiment.model_dump_json())},
@@ -124,6 +126,21 @@ def _fit_on_ray(experiment: Experiment, output: StageOutput) -> None:
                 failure_config=FailureConfig(max_failures=2),
             ),
         ).fit()
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """What a user can mend in a worker is what the driver says, without Ray's wrapping."""
+    from ray.train import WorkerGroupError
+
+    try:
+        yield
+    except WorkerGroupError as error:
+        for failure in error.worker_failures.values():
+            cause = getattr(failure, "cause", failure)
+            if isinstance(cause, AgserError):
+                raise cause from None
+        raise
 
 
 def _storage_path(location: Location) -> str:

@@ -68,9 +68,12 @@ def _finished(experiment: Experiment, corpora: Sequence[ExtractedCorpus]) -> dic
     """The later stages that are finished, by name."""
     stages = {"cluster": cluster_output, "analyse": analyse_output, "train": train_output, "evaluate": evaluate_output}
     finished = {}
+    filmed = any(corpus.has_mouths for corpus in corpora)
     for name, output_of in stages.items():
-        if name == "analyse" and "cluster" not in finished:
-            continue  # it reads the clusters
+        if filmed and name != "cluster" and "cluster" not in finished:
+            break  # all later stages read the clusters
+        if not filmed and name in ("cluster", "analyse"):
+            continue
         output = output_of(experiment)
         if output.is_complete():
             finished[name] = output
