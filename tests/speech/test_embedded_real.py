@@ -1,7 +1,8 @@
 """How much the phone means of the embedded encoder say of emotion on real speech, against the classic baseline.
 
-`pytest -s -m slow tests/speech/test_embedded_real.py` prints the figures. A linear classifier (shrinkage LDA on the mean of
-a clip's phone vectors) is used: what it finds, a network over phone vectors can find. Folds are speaker-disjoint.
+`pytest -s -m slow tests/speech/test_embedded_real.py` prints the figures. A linear classifier (shrinkage LDA on the
+mean of a clip's phone vectors) is used: what it finds, a network over phone vectors can find. Folds are
+speaker-disjoint.
 """
 
 from collections import defaultdict
