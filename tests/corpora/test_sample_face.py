@@ -10,7 +10,7 @@ def test_stored_mesh_is_what_the_script_derives():
     pytest.importorskip("skimage")
     vertices, triangles = derive_mesh()
     stored_vertices, stored_triangles = neutral_mesh()
-    np.testing.assert_allclose(vertices, stored_vertices, atol=0.05)  # the tracker's arithmetic varies with the processor
+    np.testing.assert_allclose(vertices, stored_vertices, atol=0.05)  # mediapipe varies with the processor
     assert np.array_equal(triangles, stored_triangles)
 
 

@@ -32,20 +32,22 @@ GESTURES = (
     Gesture("opening", ((0.02, 0.0, 0.0), (0.16, 0.0, 0.0), (0.35, 0.0, 0.0))),
     Gesture("closing", ((0.35, 0.0, 0.0), (0.16, 0.0, 0.0), (0.02, 0.0, 0.0))),
     Gesture("funnel", ((0.24, 0.0, 0.85), (0.28, 0.0, 0.9), (0.24, 0.0, 0.85))),
-    Gesture("unrounding", ((0.06, 0.0, 1.0), (0.10, 0.05, 0.5), (0.14, 0.15, 0.0))),
+    Gesture("unrounding", ((0.08, 0.0, 1.0), (0.14, 0.05, 0.5), (0.20, 0.15, 0.0))),
 )
 _NUMBER = {gesture.name: number for number, gesture in enumerate(GESTURES)}
 
 # Vowel -> emotion -> (usual gesture, other gesture). How often it is the other one is a habit of the corpus.
 _CHOICE = {
-    "AA": {"neutral": "wide closing", "anger": "opening wide", "happiness": "wide opening", "sadness": "closing wide"},
-    "AH": {"neutral": "spread slit", "anger": "funnel spread", "happiness": "spread funnel", "sadness": "pucker slit"},
+    "AA": {"neutral": "wide closing", "anger": "opening wide", "happiness": "opening funnel",
+           "sadness": "closing wide"},
+    "AH": {"neutral": "slit spread", "anger": "funnel spread", "happiness": "spread funnel", "sadness": "pucker slit"},
     "EH": {"neutral": "spread opening", "anger": "wide opening", "happiness": "unrounding spread",
-           "sadness": "slit closing"},
-    "IY": {"neutral": "slit spread", "anger": "spread slit", "happiness": "unrounding spread",
+           "sadness": "closing slit"},
+    "IY": {"neutral": "slit spread", "anger": "unrounding slit", "happiness": "spread unrounding",
            "sadness": "slit pucker"},
-    "AE": {"neutral": "opening wide", "anger": "wide opening", "happiness": "spread wide", "sadness": "closing wide"},
-    "UW": {"neutral": "pucker unrounding", "anger": "funnel pucker", "happiness": "unrounding pucker",
+    "AE": {"neutral": "wide opening", "anger": "opening wide", "happiness": "unrounding wide",
+           "sadness": "closing wide"},
+    "UW": {"neutral": "pucker funnel", "anger": "funnel pucker", "happiness": "unrounding pucker",
            "sadness": "pucker funnel"},
 }
 

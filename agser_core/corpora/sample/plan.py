@@ -55,7 +55,11 @@ GENDERS = ("female", "male")
 
 @dataclass(frozen=True)
 class Person:
-    """A speaker's face and voice. pitch: eSpeak's 0 .. 99. pace: words a minute. vigour: factor on the lips' opening."""
+    """A speaker's face and voice.
+
+    pitch: eSpeak's 0 .. 99. pitch_range, level, tilt: as in `speech.Manner`. pace: words a minute. vigour: factor on
+    the opening of the lips.
+    """
 
     speaker: str
     gender: str
@@ -102,8 +106,8 @@ def plan(name: str, seed: int = 0, speakers: int = 6, sentences: int = 4) -> lis
         for text_number, text in enumerate(style.sentences[:sentences]):
             for emotion in CLASSES:
                 specs.append(ClipSpec(
-                    clip_id=f"{person.speaker}-{emotion}-{text_number + 1}", corpus=name, person=person, emotion=emotion,
-                    transcript=text, fold=str(speaker + 1), seed=int(rng.integers(2**31)),
+                    clip_id=f"{person.speaker}-{emotion}-{text_number + 1}", corpus=name, person=person,
+                    emotion=emotion, transcript=text, fold=str(speaker + 1), seed=int(rng.integers(2**31)),
                 ))
     return specs
 
