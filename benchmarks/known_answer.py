@@ -88,6 +88,11 @@ BARS = [
 ]
 
 
+def needed_for_bars(row: Row) -> bool:
+    """Whether a bar looks at this row."""
+    return any((row.condition, row.normalise) == bar[:2] and row.name in bar[2:4] for bar in BARS)
+
+
 def run(row: Row, seed: int, keep: str) -> dict:
     """One fit and its figures."""
     pair = planted_pair(row.condition, seed)
@@ -162,13 +167,14 @@ def main() -> None:
     done = pd.read_csv(arguments.output) if arguments.output.exists() else pd.DataFrame()
     known = set() if done.empty else set(zip(done.condition, done.normalise, done.name, done.seed, strict=True))
     started = time.perf_counter()
-    for seed in range(arguments.seeds):
-        for row in ROWS:
-            if (row.condition, row.normalise, row.name, seed) in known:
-                continue
-            line = pd.DataFrame([run(row, seed, arguments.keep)])
-            line.to_csv(arguments.output, mode="a", header=not arguments.output.exists(), index=False)
-        print(f"seed {seed} done after {time.perf_counter() - started:.0f} s", flush=True)
+    jobs = [(row, seed) for seed in range(arguments.seeds) for row in ROWS]
+    jobs.sort(key=lambda job: not needed_for_bars(job[0]))  # stable: the bars are decided first, seed by seed
+    for number, (row, seed) in enumerate(jobs):
+        if (row.condition, row.normalise, row.name, seed) in known:
+            continue
+        line = pd.DataFrame([run(row, seed, arguments.keep)])
+        line.to_csv(arguments.output, mode="a", header=not arguments.output.exists(), index=False)
+        print(f"{number + 1} of {len(jobs)} fits after {time.perf_counter() - started:.0f} s", flush=True)
     sys.exit(0 if report(pd.read_csv(arguments.output)) else 1)
 
 

@@ -78,7 +78,7 @@ def test_speakers_of_the_partitions_are_apart():
 
 @pytest.mark.slow
 def test_gestures_that_carry_emotion_help_more_than_phones_or_random_keys():
-    """Three worlds, one-sided: the mean gain of AG over none, PA and random keys of the same form is above two points."""
+    """Three worlds, one-sided: the mean gain of AG over none, PA and random keys of the same form is above 2 points."""
     network = NetworkSettings(width=64, feed_forward=128, classifier=64, transformer_layers=1)
     found = {}
     for seed in range(3):

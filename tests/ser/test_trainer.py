@@ -88,7 +88,7 @@ def test_a_state_survives_saving(small_pair, tmp_path):
         torch.save(state, tmp_path / f"{epoch}.pt")
 
     whole = fit(*parts(small_pair), settings(epochs=3), seed=0, on_epoch=save)
-    state = torch.load(tmp_path / "1.pt", weights_only=False)
+    state = torch.load(tmp_path / "1.pt", weights_only=True)
     assert losses(fit(*parts(small_pair), settings(epochs=3), seed=0, state=state)) == losses(whole)
     with pytest.raises(ConfigError, match="other settings"):
         fit(*parts(small_pair), settings("pa"), seed=0, state=state)
