@@ -1,0 +1,112 @@
+"""The whole chain on a small sample, as the command line runs it."""
+
+import json
+
+import pandas as pd
+import pyarrow.parquet
+import pytest
+
+from agser_core.chain import extract_output
+from agser_core.experiment import load_experiment
+from agser_core.tables import CLIPS, PHONE_VECTORS, SEGMENTS, TRACKS
+
+
+def test_the_sample_is_made_once(sample):
+    assert "made before, nothing to do" in sample.stage("sample")
+
+
+def test_extraction_writes_the_tables_of_the_contract(extracted):
+    experiment = load_experiment(str(extracted.config))
+    for corpus in ("alder", "birch"):
+        output = extract_output(experiment, corpus)
+        for name, schema in {"clips": CLIPS, "segments": SEGMENTS, "tracks": TRACKS, "phone_vectors": PHONE_VECTORS}.items():
+            assert output.table(name).schema.remove_metadata() == schema
+        clips, segments = output.table("clips").to_pandas(), output.table("segments").to_pandas()
+        assert len(clips) == 12 and clips["clip_id"].is_unique and (clips["tracked_share"] >= 0.99).all()
+        assert output.table("errors").num_rows == 0
+        vowels = segments[segments["is_vowel"]]
+        assert (vowels["n_frames"] > 0).mean() > 0.9
+        assert (segments["mouth"].map(len) == 24 * segments["n_frames"]).all()
+        assert output.table("phone_vectors").num_rows == len(segments)
+
+
+def test_a_finished_extraction_is_a_no_op_that_says_so(extracted):
+    files = {file: file.stat().st_mtime_ns for file in extracted.output.rglob("*") if file.is_file()}
+    printed = extracted.stage("extract")
+    assert printed.count("were done before, nothing to do") == 2
+    assert {file: file.stat().st_mtime_ns for file in extracted.output.rglob("*") if file.is_file()} == files
+
+
+def test_settings_that_do_not_matter_share_the_output_and_others_do_not(extracted):
+    experiment = load_experiment(str(extracted.config))
+    same = load_experiment(str(extracted.config), ("ray.extract_workers=1", "extract.failure_budget=0.5"))
+    other = load_experiment(str(extracted.config), ("extract.mouth.origin=eyes",))
+    folder = extract_output(experiment, "alder").folder
+    assert extract_output(same, "alder").folder == folder != extract_output(other, "alder").folder
+
+
+def test_lost_units_are_extracted_again_and_nothing_else(extracted):
+    experiment = load_experiment(str(extracted.config))
+    output = extract_output(experiment, "alder")
+    before = output.table("segments").to_pandas().sort_values(["clip_id", "position"], ignore_index=True)
+    marks = output.folder.join("units").list()
+    lost, kept = marks[0], {file.uri: file.read_bytes() for file in marks[1:]}
+    n_lost = len(json.loads(lost.read_text())["clips"])
+    lost.filesystem.delete_file(lost.path)
+    printed = extracted.stage("extract")
+    assert "12/12 clips" in printed and n_lost < 12
+    after = output.table("segments").to_pandas().sort_values(["clip_id", "position"], ignore_index=True)
+    pd.testing.assert_frame_equal(before, after)
+    assert {file.uri: file.read_bytes() for file in output.folder.join("units").list() if file.uri in kept} == kept
+
+
+@pytest.fixture(scope="module")
+def finished(extracted):
+    printed = {name: extracted.stage(name) for name in ("cluster", "analyse", "train", "evaluate", "report")}
+    return extracted, printed
+
+
+def test_every_stage_says_what_came_of_it(finished):
+    _, printed = finished
+    assert "gestures, gamma" in printed["cluster"]
+    assert "share gestures to" in printed["analyse"]
+    assert "alder->birch, ag, seed 0" in printed["train"]
+    assert printed["evaluate"].count("UAR") == 6  # two methods each way, two upper bounds
+
+
+def test_finished_stages_are_no_ops(finished):
+    run, _ = finished
+    for name in ("cluster", "analyse", "evaluate"):
+        assert "done before, nothing to do" in run.stage(name)
+
+
+def test_gestures_of_every_partition_come_from_a_model_of_train(finished):
+    run, _ = finished
+    (file,) = run.output.glob("cluster/*/gestures/*.parquet")
+    gestures = pyarrow.parquet.read_table(file).to_pandas()
+    assert set(gestures["partition"]) == {"train", "dev", "test"} and set(gestures["corpus"]) == {"alder", "birch"}
+    assert gestures["membership"].map(sum).between(0.999, 1.001).all()
+    (manifest,) = run.output.glob("cluster/*/manifest.json")
+    assert json.loads(manifest.read_text())["transductive"] is False
+
+
+def test_the_report_shows_every_part(finished):
+    run, _ = finished
+    page = (run.output / "report.html").read_text()
+    for words in ("embedded", "adjusted Rand index", "alder", "birch"):
+        assert words in page
+    assert "http://" not in page.replace("http://www.w3.org", "") and len(page) < 10e6
+
+
+def test_training_with_ray_train_is_the_fit_of_the_matrix(finished):
+    """One trainer: the same direction, method and seed give the same losses in both stages."""
+    run, _ = finished
+    (trained,) = run.output.glob("train/*/history/*.parquet")
+    (matrix,) = run.output.glob("evaluate/*/history/*.parquet")
+    rows = pd.read_parquet(matrix).query("direction == 'alder->birch' and method == 'ag'")
+    assert pd.read_parquet(trained)["loss"].tolist() == pytest.approx(rows["loss"].tolist(), rel=1e-6)
+
+
+def test_a_stage_names_the_one_it_waits_for(sample):
+    printed = sample.stage("cluster", "extract.mouth.max_side=480", code=2)
+    assert "Run `agser extract`" in printed
