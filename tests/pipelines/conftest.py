@@ -34,7 +34,7 @@ class Run:
         return result.output
 
 
-def write_experiment(folder: Path, corpora: dict, **groups) -> Run:
+def _write_experiment(folder: Path, corpora: dict, **groups) -> Run:
     output = folder / "run"
     content = {"name": "test", "output": str(output), "corpora": corpora, **groups}
     config = folder / "experiment.yaml"
@@ -43,10 +43,16 @@ def write_experiment(folder: Path, corpora: dict, **groups) -> Run:
 
 
 @pytest.fixture(scope="session")
+def write_experiment():
+    """A function (folder, corpora, **groups of settings) -> Run that writes an experiment file."""
+    return _write_experiment
+
+
+@pytest.fixture(scope="session")
 def sample(ray_cluster, tmp_path_factory) -> Run:
-    """Two sample corpora, three speakers each, and an experiment on them with quick settings. Nothing is extracted yet."""
+    """Two sample corpora, three speakers each, and an experiment on them with quick settings; nothing is extracted."""
     folder = tmp_path_factory.mktemp("sample")
-    run = write_experiment(
+    run = _write_experiment(
         folder,
         {name: {"adapter": "sample", "path": str(folder / "data" / name)} for name in ("alder", "birch")},
         sample={"folder": str(folder / "data"), "speakers": 3, "sentences": 1},

@@ -19,7 +19,12 @@ def test_extraction_writes_the_tables_of_the_contract(extracted):
     experiment = load_experiment(str(extracted.config))
     for corpus in ("alder", "birch"):
         output = extract_output(experiment, corpus)
-        for name, schema in {"clips": CLIPS, "segments": SEGMENTS, "tracks": TRACKS, "phone_vectors": PHONE_VECTORS}.items():
+        for name, schema in {
+            "clips": CLIPS,
+            "segments": SEGMENTS,
+            "tracks": TRACKS,
+            "phone_vectors": PHONE_VECTORS,
+        }.items():
             assert output.table(name).schema.remove_metadata() == schema
         clips, segments = output.table("clips").to_pandas(), output.table("segments").to_pandas()
         assert len(clips) == 12 and clips["clip_id"].is_unique and (clips["tracked_share"] >= 0.99).all()
