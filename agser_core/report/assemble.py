@@ -86,6 +86,10 @@ def _add_corpora(inputs: ReportInputs, corpora: Sequence[ExtractedCorpus]) -> No
     segments = pd.concat([corpus.segments.drop_columns(["mouth"]).to_pandas() for corpus in corpora], ignore_index=True)
     failed = errors[errors["step"] != "list"]
     inputs.corpora = collect.corpora_table(clips, failed)
+    extracted = {corpus.name: corpus.manifest["tables"]["clips"]["rows"] for corpus in corpora}
+    inputs.corpora["other emotions"] = (
+        inputs.corpora["corpus"].map(extracted).fillna(0).astype(int) - inputs.corpora["clips"]
+    )
     inputs.exclusions = collect.exclusions_table(failed)
     inputs.problems = errors[errors["step"] == "list"][["corpus", "uri", "reason", "remedy"]]
     inputs.tracking = collect.tracking_table(clips, segments)
