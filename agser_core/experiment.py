@@ -97,7 +97,12 @@ class ClusterSettings(Settings):
 
     n_clusters: int | None = Field(None, ge=2, description="number of gestures; by the elbow where not given")
     candidates: list[int] = Field([4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14], description="what the elbow chooses from")
-    gamma: float | Literal["median"] = Field("median", description="smoothing, in squared inter-pupil units")
+    gamma: float | None = Field(
+        None, gt=0, description="smoothing in squared inter-pupil units; by the median heuristic where not given"
+    )
+    gamma_share: float = Field(
+        0.1, gt=0, description="what the heuristic takes of the median squared distance between frames"
+    )
     metric: Literal["divergence", "soft_dtw"] = Field("divergence", description="what assigns segments to gestures")
     restarts: int = Field(4, ge=1, description="starts, of which the best is kept")
     max_iterations: int = Field(50, ge=1, description="iterations of one start at the most")

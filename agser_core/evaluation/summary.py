@@ -7,6 +7,8 @@ import pandas as pd
 
 from agser_core.ser import metrics
 
+MINIMUM_SPEAKERS = 5
+
 
 def summarise(
     predictions: pd.DataFrame, baseline: str = "none", *, draws: int = 2000, confidence: float = 0.95, seed: int = 0
@@ -17,22 +19,26 @@ def summarise(
     test clip counts once).
 
     uar_mean, uar_sd         over seeds (sd with n - 1; nan for one seed)
-    uar_low, uar_high        bootstrap interval over test speakers of the mean over seeds
+    uar_low, uar_high        bootstrap interval of the mean over seeds, over test speakers; over test clips where
+                             speakers are fewer than MINIMUM_SPEAKERS, since resampling two people says nothing
     uar_<class>              one-vs-rest UAR from the n-class decision, mean over seeds; recall_<class> likewise
     ece                      expected calibration error, mean over seeds
-    difference, _low, _high  to the baseline of the same direction, paired: same speakers drawn, same seeds
+    difference, _low, _high  to the baseline of the same direction, paired: same units drawn, same seeds
     p, p_holm                two-sided bootstrap p of that difference; Holm's correction over the methods of a direction
-    seeds, clips, speakers   what it rests on; with few speakers the intervals are rough
+    seeds, clips, speakers   what it rests on
+    resampled                speakers, or clips: then other people may differ by more than the interval says
     """
     rows = []
     for (direction, task), part in predictions.groupby(["direction", "task"], sort=False):
         classes = [name.removeprefix("probability_") for name in part if name.startswith("probability_")]
         classes = [name for name in classes if part[f"probability_{name}"].notna().all()]
-        counts = {method: speaker_counts(group, classes) for method, group in part.groupby("method", sort=False)}
-        drawn = draw_speakers(next(iter(counts.values())).shape[1], draws, seed)
+        unit = "speaker" if part["speaker"].nunique() >= MINIMUM_SPEAKERS else "clip_id"
+        counts = {method: unit_counts(group, classes, unit) for method, group in part.groupby("method", sort=False)}
+        drawn = draw_units(next(iter(counts.values())).shape[1], draws, seed)
         tests = {}
         for method, group in part.groupby("method", sort=False):
             row = {"direction": direction, "task": task, "method": method, **_figures(group, counts[method], classes)}
+            row |= {"speakers": group["speaker"].nunique(), "resampled": "speakers" if unit == "speaker" else "clips"}
             row |= _interval("uar", _bootstrap(counts[method], drawn), confidence)
             if baseline in counts and method != baseline:
                 row |= paired_difference(counts[method], counts[baseline], drawn, confidence)
@@ -45,33 +51,36 @@ def summarise(
     return pd.DataFrame(rows)
 
 
-def speaker_counts(group: pd.DataFrame, classes: list[str]) -> np.ndarray:
-    """Confusion of each seed and speaker, int64 [seeds, speakers, n, n]; seeds and speakers sorted, folds pooled."""
+def unit_counts(group: pd.DataFrame, classes: list[str], unit: str = "speaker") -> np.ndarray:
+    """Confusion of each seed and unit (a column: speaker or clip_id), int64 [seeds, units, n, n].
+
+    Seeds and units are sorted, folds pooled.
+    """
     seeds, seed = np.unique(group["seed"], return_inverse=True)
-    speakers, speaker = np.unique(group["speaker"].astype(str), return_inverse=True)
-    index = {name: number for number, name in enumerate(classes)}
+    units, number = np.unique(group[unit].astype(str), return_inverse=True)
+    index = {name: position for position, name in enumerate(classes)}
     truth, predicted = (group[column].map(index).to_numpy(np.int64) for column in ("emotion", "predicted"))
     n = len(classes)
-    flat = ((seed * len(speakers) + speaker) * n + truth) * n + predicted
-    return np.bincount(flat, minlength=len(seeds) * len(speakers) * n * n).reshape(len(seeds), len(speakers), n, n)
+    flat = ((seed * len(units) + number) * n + truth) * n + predicted
+    return np.bincount(flat, minlength=len(seeds) * len(units) * n * n).reshape(len(seeds), len(units), n, n)
 
 
-def draw_speakers(n_speakers: int, draws: int, seed: int) -> np.ndarray:
-    """How often each speaker is drawn, int64 [draws, speakers]: n speakers with replacement."""
-    return np.random.default_rng(seed).multinomial(n_speakers, np.full(n_speakers, 1 / n_speakers), size=draws)
+def draw_units(n_units: int, draws: int, seed: int) -> np.ndarray:
+    """How often each unit is drawn, int64 [draws, units]: n units with replacement."""
+    return np.random.default_rng(seed).multinomial(n_units, np.full(n_units, 1 / n_units), size=draws)
 
 
 def paired_difference(
     counts: np.ndarray, baseline: np.ndarray, drawn: np.ndarray, confidence: float
 ) -> dict[str, float]:
-    """Mean UAR of a method less that of the baseline, with interval and two-sided p, over the same drawn speakers.
+    """Mean UAR of a method less that of the baseline, with interval and two-sided p, over the same drawn units.
 
-    counts, baseline [seeds, speakers, n, n] of the same test speakers. p = 2 min(P(d <= 0), P(d >= 0)), with one draw
-    added so that p is never 0.
+    counts, baseline [seeds, units, n, n] of the same test speakers or clips. p = 2 min(P(d <= 0), P(d >= 0)), with one
+    draw added so that p is never 0.
     """
     if counts.shape[1] != baseline.shape[1]:
         raise ValueError(
-            "method and baseline were tested on different speakers: run all cells of a direction on the same folds"
+            "method and baseline were tested on different clips: run all cells of a direction on the same folds"
         )
     differences = _bootstrap(counts, drawn) - _bootstrap(baseline, drawn)
     differences = differences[~np.isnan(differences)]
@@ -122,12 +131,11 @@ def _figures(group: pd.DataFrame, counts: np.ndarray, classes: list[str]) -> dic
         "ece": float(np.mean(calibration)),
         "seeds": counts.shape[0],
         "clips": int(by_seed[0].sum()),
-        "speakers": counts.shape[1],
     }
 
 
 def _bootstrap(counts: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Mean over seeds of the UAR of drawn speakers, float64 [draws]."""
+    """Mean over seeds of the UAR of drawn units, float64 [draws]."""
     resampled = np.einsum("ds,kscp->dkcp", drawn, counts)
     return metrics.uar(resampled).mean(1)
 

@@ -277,9 +277,9 @@ def _four_class(inputs: ReportInputs, whole: pd.DataFrame, published: pd.DataFra
     if against["uar"].notna().any():
         frame[PUBLISHED] = [decimal(value) for value in against["uar"]]
     note = (
-        f"Chance is {chance_level(inputs.results):.0f} %. Intervals: bootstrap over test speakers of the mean over "
-        "seeds; differences are paired (same speakers, same seeds). Published figures of the same direction and "
-        "method, where there are any, stand in a column of their own."
+        f"Chance is {chance_level(inputs.results):.0f} %. Intervals: bootstrap over test speakers (over test clips "
+        "where speakers are fewer than 5) of the mean over seeds; differences are paired (same draws, same seeds). "
+        "Published figures of the same direction and method, where there are any, stand in a column of their own."
     )
     return _set("results", "Unweighted average recall, all classes", frame, _DIRECTION, note)
 

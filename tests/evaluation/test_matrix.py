@@ -154,7 +154,7 @@ def test_the_paired_interval_is_narrower_than_the_methods_own():
         counts[name] = np.zeros((1, 10, 4, 4), dtype=int)
         counts[name][0, :, range(4), range(4)] = right
         counts[name][0, :, range(4), [1, 2, 3, 0]] = 100 - right
-    drawn = summary.draw_speakers(10, 1000, 0)
+    drawn = summary.draw_units(10, 1000, 0)
     found = summary.paired_difference(counts["ag"], counts["none"], drawn, 0.95)
     own = summary._interval("uar", summary._bootstrap(counts["none"], drawn), 0.95)
     assert found["difference"] == pytest.approx(0.05, abs=1e-9)
@@ -170,3 +170,22 @@ def test_published_numbers_bear_their_mark_and_source():
     table = published.published_results()
     assert (table["status"] == "published").all() and table["source"].str.contains("arXiv").all()
     assert table.set_index(["direction", "method"]).loc[("crema_d->msp_improv", "ag"), "uar"] == 57.37
+
+
+def test_few_speakers_are_not_resampled_but_their_clips_are():
+    rng = np.random.default_rng(0)
+    clips = 40
+    truth = np.array(["neutral", "anger"])[np.arange(clips) % 2]
+    guess = np.where(rng.random(clips) < 0.8, truth, truth[::-1])
+    frame = pd.DataFrame(
+        {
+            "direction": "a->b", "task": "all", "method": "none", "seed": 0, "fold": 0,
+            "clip_id": [f"c{number}" for number in range(clips)], "speaker": np.where(np.arange(clips) < 20, "x", "y"),
+            "emotion": truth, "predicted": guess, "probability_neutral": 0.5, "probability_anger": 0.5,
+        }
+    )  # fmt: skip
+    (few,) = summary.summarise(frame, draws=500).to_dict("records")
+    assert few["resampled"] == "clips" and few["speakers"] == 2
+    assert few["uar_high"] - few["uar_low"] > 0.1  # two speakers of like recall would give next to nothing
+    (many,) = summary.summarise(frame.assign(speaker=[f"s{n % 8}" for n in range(clips)]), draws=500).to_dict("records")
+    assert many["resampled"] == "speakers" and many["speakers"] == 8
