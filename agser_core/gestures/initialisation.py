@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from agser_core.ragged import Ragged, as_ragged
-from agser_core.softdtw.barycenter import resample
+from agser_core.softdtw.averages import resample
 from agser_core.softdtw.pairs import cross_values, scaling_for, self_values
 
 GAMMA_FRAMES = 4096  # frames in all that the median heuristic looks at

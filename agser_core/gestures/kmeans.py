@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from agser_core.gestures.initialisation import GAMMA_FRAMES, median_gamma, median_length, plus_plus
 from agser_core.gestures.lloyd import Fit, OneShard, lloyd
 from agser_core.ragged import Ragged, as_ragged
-from agser_core.softdtw.barycenter import check_weights
+from agser_core.softdtw.averages import check_weights
 from agser_core.softdtw.pairs import Metric, Segments, check_metric, pairwise
 from agser_core.softdtw.scaling import check_gamma
 from agser_core.softdtw.shard import Shard

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from agser_core.softdtw.barycenter import objective_and_step, polished, resample
+from agser_core.softdtw.averages import objective_and_step, polished, resample
 from agser_core.softdtw.pairs import Metric
 from agser_core.softdtw.shard import Shard
 from agser_core.softdtw.statistics import Statistics, total

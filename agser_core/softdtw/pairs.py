@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -14,8 +14,9 @@ from agser_core.softdtw.scaling import Scaling, check_dimension, check_finite, c
 Metric = Literal["divergence", "soft_dtw"]
 Segments = Ragged | np.ndarray | Sequence[np.ndarray]
 
-TASK = 2048  # segments a thread takes at a time; results do not depend on it
-LANES = {np.dtype(np.float32): 64, np.dtype(np.float64): 32}
+NEAR = 16384  # segments sorted by length together: enough to fill lanes evenly, near enough in memory
+TASK = 4096  # segments a thread takes at a time. Results depend on neither
+IN_FLIGHT = 5  # references side by side: they hide each other's latency
 
 
 def check_metric(metric: str) -> None:
@@ -26,8 +27,17 @@ def check_metric(metric: str) -> None:
 def by_length(segments: Ragged, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The members, shortest first (stable), and their lengths: neighbours in a batch waste no lanes."""
     lengths = segments.offsets[members + 1] - segments.offsets[members]
-    order = np.argsort(lengths, kind="stable")
+    narrow = lengths.astype(np.uint16) if lengths.max() < 2**16 else lengths  # numpy sorts 16 bits by counting
+    order = np.argsort(narrow, kind="stable")
     return members[order], lengths[order]
+
+
+def batches(segments: Ragged) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Indices and lengths of the segments, in parts for threads, each sorted by length."""
+    for start in range(0, len(segments), NEAR):
+        members, lengths = by_length(segments, np.arange(start, min(start + NEAR, len(segments))))
+        for first in range(0, len(members), TASK):
+            yield members[first:first + TASK], lengths[first:first + TASK]
 
 
 def scaling_for(segments: Ragged, references: Ragged, gamma: float) -> Scaling:
@@ -40,24 +50,37 @@ def scaling_for(segments: Ragged, references: Ragged, gamma: float) -> Scaling:
     return choose_scaling(magnitude, used.mean(axis=0, dtype=np.float64), steps, gamma, segments.frames.dtype)
 
 
+def reference_tables(references: np.ndarray, in_flight: int = IN_FLIGHT) -> tuple[np.ndarray, int]:
+    """The kernel's layout of references [K, T, D] of one length: (tables [K / G, ...], G), see `kernel.py`."""
+    count, length, dimension = references.shape
+    parts = -(-count // in_flight)
+    group = -(-count // parts)
+    columns = -(-length * group // kernel.COLUMNS) * kernel.COLUMNS
+    padded = -(-dimension // kernel.CHUNK) * kernel.CHUNK
+    table = np.zeros((parts, columns, padded), references.dtype)
+    for k, reference in enumerate(references):
+        table[k // group, k % group:length * group:group, :dimension] = reference
+    table = table.reshape(parts, columns // kernel.COLUMNS, kernel.COLUMNS, padded).transpose(0, 1, 3, 2)
+    return np.ascontiguousarray(table).reshape(parts, -1), group
+
+
 def cross_values(segments: Ragged, references: Ragged, scaling: Scaling, threads: int = 1) -> np.ndarray:
     """float64 [N, K] of soft-DTW; the arguments have passed `scaling_for`."""
     out = np.empty((len(segments), len(references)))
     segments = segments.astype(scaling.dtype)
     lengths = references.lengths
     groups = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
-    tables = [scaling.apply(np.stack([references[k] for k in group])) for group in groups]
+    tables = [reference_tables(scaling.apply(np.stack([references[k] for k in group]))) for group in groups]
 
-    def task(start: int) -> None:
-        members, member_lengths = by_length(segments, np.arange(start, min(start + TASK, len(segments))))
-        for group, table in zip(groups, tables, strict=True):
+    def task(members: np.ndarray, member_lengths: np.ndarray) -> None:
+        for group, (table, width) in zip(groups, tables, strict=True):
             part = out if len(groups) == 1 else np.empty((len(segments), len(group)))
-            kernel.values(segments.frames, segments.offsets, members, member_lengths, table, scaling.shift, scaling.scale,
-                          LANES[scaling.dtype], scaling.one, scaling.no_path, part)
+            kernel.values(segments.frames, segments.offsets, members, member_lengths, table, width, int(lengths[group[0]]),
+                          scaling.shift, scaling.scale, scaling.one, scaling.no_path, part)
             if part is not out:
                 out[np.ix_(members, group)] = part[members]
 
-    run_tasks([lambda start=start: task(start) for start in range(0, len(segments), TASK)], threads)
+    run_tasks([lambda part=part: task(*part) for part in batches(segments)], threads)
     out *= scaling.unit
     return out
 
@@ -65,17 +88,16 @@ def cross_values(segments: Ragged, references: Ragged, scaling: Scaling, threads
 def self_values(segments: Ragged, gamma: float, threads: int = 1) -> np.ndarray:
     """float64 [N]: soft-DTW of every segment with itself, the s(x, x) of the divergence."""
     scaling = scaling_for(segments, segments, gamma)
-    out = np.empty(len(segments))
+    out = np.empty((len(segments), 1))
     segments = segments.astype(scaling.dtype)
 
-    def task(start: int) -> None:
-        members, lengths = by_length(segments, np.arange(start, min(start + TASK, len(segments))))
-        kernel.self_values(segments.frames, segments.offsets, members, lengths, scaling.shift, scaling.scale, LANES[scaling.dtype],
+    def task(members: np.ndarray, lengths: np.ndarray) -> None:
+        kernel.self_values(segments.frames, segments.offsets, members, lengths, scaling.shift, scaling.scale,
                            scaling.one, scaling.no_path, out)
 
-    run_tasks([lambda start=start: task(start) for start in range(0, len(segments), TASK)], threads)
+    run_tasks([lambda part=part: task(*part) for part in batches(segments)], threads)
     out *= scaling.unit
-    return out
+    return out[:, 0]
 
 
 def pairwise(segments: Segments, references: Segments, gamma: float, *, metric: Metric = "divergence", threads: int = 1) -> np.ndarray:

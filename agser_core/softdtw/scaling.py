@@ -27,7 +27,8 @@ def check_finite(segments: Ragged, what: str = "segment") -> float:
     frames = segments.frames[segments.offsets[0]:segments.offsets[-1]]
     if len(frames) == 0:
         raise ValueError(f"no {what}s")
-    largest = float(kernel.largest_magnitude(frames))
+    integer = np.int32 if frames.dtype == np.float32 else np.int64
+    largest = float(integer(kernel.largest_bits(frames.reshape(-1).view(integer), integer(np.iinfo(integer).max))).view(frames.dtype))
     if math.isfinite(largest):
         return largest
     row = int(np.flatnonzero(~np.isfinite(frames).all(axis=1))[0]) + int(segments.offsets[0])
@@ -70,7 +71,7 @@ class Scaling:
     @property
     def tiny(self) -> np.floating:
         """Shares of paths below it are dropped: far under rounding, far above subnormal numbers."""
-        return self.dtype.type(1e-20 if self.dtype == np.float32 else 1e-150)
+        return self.dtype.type(1e-18 if self.dtype == np.float32 else 1e-150)
 
     def apply(self, frames: np.ndarray) -> np.ndarray:
         """Kernel units, rounded once: computed in float64."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from agser_core.ragged import Ragged, as_ragged
-from agser_core.softdtw.barycenter import self_statistics
+from agser_core.softdtw.averages import self_statistics
 from agser_core.softdtw.pairs import Metric, cross_values, self_values
 from agser_core.softdtw.scaling import Scaling, check_finite, choose_scaling, run_tasks
 from agser_core.softdtw.statistics import BLOCK, Statistics, block_statistics, subtree_sums

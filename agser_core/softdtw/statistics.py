@@ -16,7 +16,7 @@ import numpy as np
 
 from agser_core.ragged import Ragged
 from agser_core.softdtw import kernel
-from agser_core.softdtw.pairs import LANES, by_length
+from agser_core.softdtw.pairs import by_length, reference_tables
 from agser_core.softdtw.scaling import Scaling
 
 BLOCK = 16384  # segments; shards are whole blocks. Large enough that few lanes stay empty per cluster
@@ -60,8 +60,8 @@ def block_statistics(segments: Ragged, labels: np.ndarray, weights: np.ndarray, 
         the sums, and float64 [N] soft-DTW of each segment to the centroid of its cluster.
     """
     clusters, length, dimension = centroids.shape
-    table = scaling.apply(centroids)
-    values = np.zeros(len(segments))
+    tables, _ = reference_tables(scaling.apply(centroids), in_flight=1)
+    values = np.zeros((len(segments), 1))
     sums, visits = np.zeros((clusters, length, dimension)), np.zeros((clusters, length))
     weight, count, value = np.zeros(clusters), np.zeros(clusters, np.int64), np.zeros(clusters)
     for k in range(clusters):
@@ -69,12 +69,12 @@ def block_statistics(segments: Ragged, labels: np.ndarray, weights: np.ndarray, 
         if len(members) == 0:
             continue
         members, lengths = by_length(segments, members)
-        kernel.statistics(segments.frames, segments.offsets, members, lengths, weights[members].astype(scaling.dtype), table[k],
-                          scaling.shift, scaling.scale, LANES[scaling.dtype], scaling.one, scaling.no_path, scaling.tiny,
+        kernel.statistics(segments.frames, segments.offsets, members, lengths, weights[members].astype(scaling.dtype), tables[k],
+                          length, scaling.shift, scaling.scale, scaling.one, scaling.no_path, scaling.tiny,
                           values, sums[k], visits[k])
         values[members] *= scaling.unit
-        weight[k], count[k], value[k] = weights[members].sum(), len(members), weights[members] @ values[members]
-    return Statistics(scaling.restore_sums(sums, visits), visits, weight, count, value), values
+        weight[k], count[k], value[k] = weights[members].sum(), len(members), weights[members] @ values[members, 0]
+    return Statistics(scaling.restore_sums(sums, visits), visits, weight, count, value), values[:, 0]
 
 
 def subtree_sums(blocks: dict[int, Statistics]) -> dict[tuple[int, int], Statistics]:
