@@ -15,7 +15,7 @@ Observed gestures are the nearest of K visual centres under noise (about a quart
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -171,3 +171,22 @@ def _joined(corpus: str, parts: list[dict]) -> tuple[SpeechData, np.ndarray, np.
         **whole,
     )
     return data, partition, true_gesture
+
+
+def planted_layers(seed: int, sizes: Sizes = Sizes(), layers: int = 6, clear: tuple[int, ...] = (2, 3)) -> PlantedPair:
+    """Condition phone with several encoder layers, of which only the `clear` ones are alike in both corpora.
+
+    All layers say the same of the source; the target's channel has strength 0.5 in the clear layers, 2.5 in the others.
+    What LA is for: the layers that transfer must be found without labels.
+    """
+    strengths = {shift: planted_pair("phone", seed, sizes, shift) for shift in (0.5, 2.5)}  # the same clips twice
+    chosen = [strengths[0.5 if layer in clear else 2.5] for layer in range(layers)]
+    generator = np.random.default_rng([seed, 2000])
+
+    def layered(parts: list[SpeechData]) -> SpeechData:
+        vectors = np.concatenate([part.vectors for part in parts], axis=1)
+        noise = 0.3 * generator.normal(size=vectors.shape).astype(np.float32)
+        return replace(parts[0], vectors=vectors + noise)
+
+    source, target = layered([pair.source for pair in chosen]), layered([pair.target for pair in chosen])
+    return replace(chosen[0], source=source, target=target)

@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 from agser_core.errors import ConfigError
 from agser_core.evaluation.planted import Sizes, planted_pair
 from agser_core.ser import styles
-from agser_core.ser.anchors import METHODS, build_anchor, la
+from agser_core.ser.anchors import METHODS, build_anchor, la, sapa
 from agser_core.ser.anchors.base import View
 from agser_core.ser.anchors.dann import DomainAdversary
 from agser_core.ser.settings import AnchorSettings, TrainSettings
@@ -116,11 +116,24 @@ def test_sapa_keys_follow_communities_and_pseudo_labels(small_pair):
     anchor.start_epoch(0, lambda data: guess)
     assert anchor.table is None
     anchor.start_epoch(1, lambda data: guess)
+    guess = sapa.balanced(guess)
     row = anchor.table.set_index(["corpus", "speaker", "emotion"])["community"]
     for clip in (0, 7, 50):
         assert anchor.keys[1][clip] == row[("target", target.speaker[clip], guess[clip].argmax())]
         assert anchor.keys[0][clip] == row[("source", source.speaker[clip], source.emotion[clip])]
-        assert anchor.trust[1][clip] == guess[clip].max()
+        assert anchor.trust[1][clip] == pytest.approx(guess[clip].max())
+
+
+def test_pseudo_labels_are_balanced_where_the_network_calls_all_clips_one_emotion():
+    generator = np.random.default_rng(0)
+    truth = np.arange(400) % 4
+    scores = 2.0 * np.eye(4)[truth] + 0.5 * generator.normal(size=(400, 4)) + np.array([5.0, 0, 0, 0])
+    skewed = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    assert (skewed.argmax(1) == 0).mean() > 0.95
+    found = sapa.balanced(skewed)
+    assert np.allclose(found.mean(0), 0.25, atol=0.01) and np.allclose(found.sum(1), 1)
+    assert (found.argmax(1) == truth).mean() > 0.9
+    assert doctest.testmod(sapa).failed == 0
 
 
 def views(pair, width=8):

@@ -26,9 +26,9 @@ class StyleAnchor(Anchor):
         L = gamma (T(clip vectors; key = community) + T(vowel vectors; key = (community, vowel))) / 2
 
     T is `losses.triplet` with the margin of the settings. The community of a clip is that of its speaker in its
-    emotion; target clips use
-    pseudo-labels, refreshed before each epoch and weighted by their probability. In the first epoch, before there is
-    anything to predict with, there is no anchor. Communities without a source speaker anchor nobody.
+    emotion; target clips use pseudo-labels, refreshed before each epoch, `balanced` and weighted by their probability. In
+    the first epoch, before there is anything to predict with, there is no anchor. Communities without a source speaker
+    anchor nobody.
     """
 
     def __init__(self, source: SpeechData, target: SpeechData, settings: AnchorSettings, seed: int):
@@ -42,7 +42,7 @@ class StyleAnchor(Anchor):
         """New pseudo-labels, new communities."""
         if epoch == 0:
             return
-        probabilities = predict(self.target)
+        probabilities = balanced(predict(self.target))
         emotions = (self.source.emotion.astype(np.int64), probabilities.argmax(1))
         nodes = [
             styles.style_nodes(vectors, data, emotion)
@@ -93,6 +93,22 @@ class StyleAnchor(Anchor):
         usable = losses.usable(anchors, source)
         kept = losses.Segments(anchors.embeddings[usable], anchors.keys[usable], anchors.membership[usable])
         return losses.triplet(kept, source, self.settings.margin), len(kept.keys)
+
+
+def balanced(probabilities: np.ndarray, rounds: int = 20) -> np.ndarray:
+    """Probabilities [C, classes] scaled by class until all classes have the same mean; rows sum to 1.
+
+    Distribution alignment (Berthelot et al., ReMixMatch, ICLR 2020) to equal classes, as the source is drawn ([ours]):
+    under a raw shift a network calls nearly all target clips one emotion, and pseudo-labels would make that worse.
+
+    >>> balanced(np.array([[0.9, 0.1], [0.8, 0.2]])).argmax(1).tolist()
+    [0, 1]
+    """
+    found = probabilities.astype(np.float64)
+    for _ in range(rounds):
+        found = found / np.maximum(found.mean(0), 1e-12)
+        found /= found.sum(1, keepdims=True)
+    return found
 
 
 def _clip_communities(table: pd.DataFrame, data: SpeechData, emotion: np.ndarray) -> np.ndarray:
