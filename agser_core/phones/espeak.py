@@ -65,6 +65,10 @@ _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4  # espeak_PARAMETER
 _POSITION_CHARACTER, _CHARACTERS_UTF8 = 1, 1
 # eSpeak also sends nameless events: a glide (part of the phone before) and pauses (longer).
 _SHORTEST_PAUSE = 0.1
+# It marks a stop at its release and writes the closure before it as zeros; by the custom of phonetics that is part of
+# the stop. (Voices with an echo fill the closure; theirs stays with the phone before.)
+_STOPS = frozenset("P T K B D G CH JH".split())
+_SHORTEST_CLOSURE, _LONGEST_CLOSURE = 0.01, 0.1
 
 
 class _Identity(ctypes.Union):
@@ -179,13 +183,13 @@ class Espeak:
             library.espeak_Synth(data, len(data), 0, _POSITION_CHARACTER, 0, _CHARACTERS_UTF8, None, None)
             library.espeak_Synchronize()
         samples = np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
-        return Speech(samples, sampling_rate, _phones(marks, len(samples), sampling_rate))
+        return Speech(samples, sampling_rate, _phones(marks, samples, sampling_rate))
 
 
-def _phones(marks: list[tuple[int, str]], n_samples: int, sampling_rate: int) -> list[SpokenPhone]:
+def _phones(marks: list[tuple[int, str]], samples: np.ndarray, sampling_rate: int) -> list[SpokenPhone]:
     phones: list[SpokenPhone] = []
-    starts = [sample / sampling_rate for sample, _ in marks]
-    for (_, symbol), start, end in zip(marks, starts, starts[1:] + [n_samples / sampling_rate]):
+    starts = [_start(sample, symbol, samples, sampling_rate) for sample, symbol in marks]
+    for (_, symbol), start, end in zip(marks, starts, starts[1:] + [len(samples) / sampling_rate]):
         labels = to_arpabet(symbol)
         if not labels and phones and end - start < _SHORTEST_PAUSE and phones[-1].end == start:
             last = phones.pop()
@@ -193,6 +197,18 @@ def _phones(marks: list[tuple[int, str]], n_samples: int, sampling_rate: int) ->
         edges = np.linspace(start, end, len(labels) + 1).tolist()
         phones += [SpokenPhone(*pair, *times) for pair, times in zip(labels, zip(edges, edges[1:]))]
     return phones
+
+
+def _start(mark: int, symbol: str, samples: np.ndarray, sampling_rate: int) -> float:
+    """Where a phone begins, in s: at its mark, a stop at the silence before it."""
+    labels = to_arpabet(symbol)
+    if labels and labels[0][0] in _STOPS:
+        before = samples[max(mark - int(_LONGEST_CLOSURE * sampling_rate), 0):mark]
+        sounding = np.flatnonzero(before)
+        silent = len(before) - (sounding[-1] + 1 if len(sounding) else 0)
+        if silent >= _SHORTEST_CLOSURE * sampling_rate:
+            mark -= silent
+    return mark / sampling_rate
 
 
 _one_at_a_time = threading.Lock()

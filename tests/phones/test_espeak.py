@@ -48,3 +48,15 @@ def test_speech_does_not_depend_on_what_was_said_before():
 def test_unknown_voice_is_named():
     with pytest.raises(ClipError, match="no voice 'xx'"):
         Espeak().speak("a", "xx")
+
+
+def test_closure_belongs_to_the_stop():
+    speech = Espeak().speak("a happy crew", "en-us+m3", rate=140)
+    loudness = {}
+    for phone in speech.phones:
+        first, last = int(phone.start * speech.sampling_rate), int(phone.end * speech.sampling_rate)
+        loudness[phone.label] = np.abs(speech.samples[first:last].astype(float))
+    for stop in ("P", "K"):
+        tenth = len(loudness[stop]) // 10
+        assert loudness[stop][:tenth].max() == 0 < loudness[stop][-3 * tenth:].max()
+    assert loudness["AE"][-len(loudness["AE"]) // 10:].max() > 0

@@ -21,7 +21,7 @@ _OUTLINE = HAIRLINE[::2] + [*CHEEKS, 132, 361]  # vertices that the jaw does not
 _SOFTNESS = 0.55  # blur of the lens, pixels
 _CAVITY, _TONGUE, _TEETH = (44, 18, 20), (76, 32, 34), (192, 182, 168)
 _LIP_RINGS = np.array([LIPS_OUTER, *LIPS_BETWEEN, LIPS_INNER])
-ROUND_NARROWING = 0.35  # share of the mouth's width that full rounding takes away
+ROUND_NARROWING = 0.4  # share of the mouth's width that full rounding takes away
 
 
 class Face:

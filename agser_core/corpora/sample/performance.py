@@ -34,10 +34,11 @@ def perform(spec: ClipSpec) -> Performance:
     """Work out a clip; the same spec gives the same numbers."""
     rng = np.random.default_rng(spec.seed)
     style, person = STYLES[spec.corpus], spec.person
-    mood = EMOTIONS[spec.emotion].times(style.acting * rng.normal(1, 0.15))
+    # A clip shows its emotion more or less, and speech varies without any: the label can't be read off one number.
+    mood = EMOTIONS[spec.emotion].times(style.acting * max(rng.normal(1, 0.35), 0.3))
     habit = Manner(pitch_range=person.pitch_range, level=person.level, tilt=person.tilt)
-    chance = Manner(pitch=rng.normal(0, 2.5), pitch_range=rng.normal(0, 5), rate=rng.normal(0, 0.02),
-                    level=rng.normal(0, 1), tilt=rng.normal(0, 0.3))
+    chance = Manner(pitch=rng.normal(0, 3), pitch_range=rng.normal(0, 8), rate=rng.normal(0, 0.03),
+                    level=rng.normal(0, 1.5), tilt=rng.normal(0, 0.4))
     waveform, phones = speak(
         rng, spec.transcript, person.voice, person.pace, person.pitch, mood + habit + chance, style.channel,
         silence=tuple(rng.uniform(0.15, 0.25, 2)),

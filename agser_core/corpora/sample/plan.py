@@ -27,7 +27,8 @@ class Style:
     words_a_minute: float
 
 
-# All words are in the aligner's dictionary, and each four sentences hold the six vowels several times.
+# All words are in the aligner's dictionary, and each four sentences hold the six vowels several times. The voices have
+# no echo, so that the closures of stops can be told from the sound.
 STYLES = {
     "alder": Style(
         sentences=(
@@ -35,7 +36,7 @@ STYLES = {
             "please tell the calm teacher soon", "the bad fox met a sheep", "the heavy drop fell on the roof",
             "the box had a blue bead", "she sees a pond at noon",
         ),
-        voices={"female": ("en-us+f2", "en-us+f4", "en-us+f1"), "male": ("en-us+m3", "en-us+m1", "en-us+m7")},
+        voices={"female": ("en-us+f1", "en-us+Annie", "en-us+steph"), "male": ("en-us+m3", "en-us+m1", "en-us+m7")},
         channel=Channel(48000, 60, 10000, 0.12, -16, level=-22, noise=-62, hum=0.1),
         picture=(480, 360), frame_rate=30, acting=1.0, other_share=0.15, words_a_minute=140,
     ),
@@ -45,9 +46,9 @@ STYLES = {
             "the doctor had the blue key", "father said the moon was red", "a cool breeze shook the palm",
             "we met a man at the zoo", "he left a lamp on the beach",
         ),
-        voices={"female": ("en-us+f3", "en-us+f5", "en-us+f2"), "male": ("en-us+m2", "en-us+m4", "en-us+m8")},
+        voices={"female": ("en-us+belinda", "en-us+aunty", "en-us+steph2"), "male": ("en-us+m4", "en-us+m6", "en-us+m8")},
         channel=Channel(44100, 150, 5500, 0.3, -10, level=-28, noise=-54, hum=0.4),
-        picture=(640, 480), frame_rate=25, acting=0.85, other_share=0.3, words_a_minute=132,
+        picture=(640, 480), frame_rate=25, acting=1.0, other_share=0.3, words_a_minute=132,
     ),
 }
 GENDERS = ("female", "male")

@@ -142,8 +142,8 @@ def _paint_skin(rng, places, skin, hair, female: bool) -> np.ndarray:
 
 def _paint_lips(art, places, skin, hairs, female: bool) -> np.ndarray:
     shape = art.shape[:2]
-    tint = skin * ([0.88, 0.52, 0.54] if female else [0.86, 0.64, 0.62])
-    art = _mix(art, tint * (1 + 0.04 * hairs[..., None]), 0.85 * _mask(shape, places[LIPS_OUTER], 1.5))
+    tint = skin * ([0.88, 0.52, 0.54] if female else [0.84, 0.56, 0.55])
+    art = _mix(art, tint * (1 + 0.04 * hairs[..., None]), 0.9 * _mask(shape, places[LIPS_OUTER], 1.2))
     upper = places[LIPS_OUTER[:11] + LIPS_INNER[10::-1]]
     art = _mix(art, art * 0.78, 0.6 * _mask(shape, upper, 1.5))
     gleam = places[[17]].mean(0) * 0.55 + places[[14]].mean(0) * 0.45 + _CIRCLE * TEXTURE_SCALE * [0.5, 0.1]
