@@ -25,9 +25,9 @@ class StyleAnchor(Anchor):
 
         L = gamma (T(clip vectors; key = community) + T(vowel vectors; key = (community, vowel))) / 2
 
-    T is `losses.triplet` with the margin of the settings. The community of a clip is that of its speaker in its
-    emotion; target clips use pseudo-labels, refreshed before each epoch, `balanced` and weighted by their probability. In
-    the first epoch, before there is anything to predict with, there is no anchor. Communities without a source speaker
+    T is `losses.triplet` with the margin of the settings. The community of a clip is its speaker's in its emotion;
+    target clips use pseudo-labels, refreshed before each epoch, `balanced` and weighted by their probability. In the
+    first epoch, before there is anything to predict with, there is no anchor. Communities without a source speaker
     anchor nobody.
     """
 
