@@ -3,6 +3,7 @@
 import contextlib
 import json
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def train_worker(config: dict) -> None:
 
     limit_threads()
     torch.set_num_threads(1)
+    started = time.time()
     experiment, context = Experiment.model_validate(config["experiment"]), train.get_context()
     source, target = direction_of(experiment)
     settings, seed = experiment.train.fit_settings(), experiment.train.seed
@@ -72,7 +74,9 @@ def train_worker(config: dict) -> None:
         device="cuda" if torch.cuda.is_available() else "cpu",
     )
     if rank == 0:
-        _store(train_output(experiment), result, there["test"])
+        output = train_output(experiment)
+        output.started = started
+        _store(output, result, there["test"])
 
 
 def _store(output: StageOutput, result: FitResult, test) -> None:
