@@ -14,10 +14,12 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow.fs
 
 from agser_core.errors import StorageError
+from agser_core.storage_faults import insist
 
 _COPY_BYTES = 1 << 20
 
@@ -30,7 +32,12 @@ def _filesystem(scheme: str) -> pyarrow.fs.FileSystem:
         plain, _, host = endpoint.rpartition("://")
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         return pyarrow.fs.S3FileSystem(
-            endpoint_override=host or None, scheme=plain or "https", region=region, allow_bucket_creation=False
+            endpoint_override=host or None,
+            scheme=plain or "https",
+            region=region,
+            allow_bucket_creation=False,
+            connect_timeout=10,
+            request_timeout=60,
         )
     return pyarrow.fs.LocalFileSystem()
 
@@ -91,47 +98,55 @@ class Location:
     def list(self, recursive: bool = False) -> list[Location]:
         """The files below this folder in order of name; empty where the folder does not exist."""
         selector = pyarrow.fs.FileSelector(self.path, recursive=recursive, allow_not_found=True)
-        with self._errors("list"):
-            entries = self.filesystem.get_file_info(selector)
+        entries = insist(lambda: self.filesystem.get_file_info(selector), "list", self.uri)
         prefix = "" if self.is_local else "s3://"
         return sorted(Location(prefix + entry.path) for entry in entries if entry.type == pyarrow.fs.FileType.File)
 
     def folders(self) -> list[Location]:
         """The folders directly below this one, in order of name."""
-        with self._errors("list"):
-            entries = self.filesystem.get_file_info(pyarrow.fs.FileSelector(self.path, allow_not_found=True))
+        selector = pyarrow.fs.FileSelector(self.path, allow_not_found=True)
+        entries = insist(lambda: self.filesystem.get_file_info(selector), "list", self.uri)
         prefix = "" if self.is_local else "s3://"
         return sorted(Location(prefix + entry.path) for entry in entries if entry.type == pyarrow.fs.FileType.Directory)
 
     def read_bytes(self) -> bytes:
-        with self._errors("read"), self.filesystem.open_input_stream(self.path, compression=None) as stream:
-            return stream.read()
+        def read() -> bytes:
+            with self.filesystem.open_input_stream(self.path, compression=None) as stream:
+                return stream.read()
+
+        return insist(read, "read", self.uri)
 
     def read_text(self, encoding: str = "utf-8") -> str:
         return self.read_bytes().decode(encoding)
 
     def write_bytes(self, data: bytes) -> None:
         """Write the whole file or nothing: a reader sees the old content or the new one."""
-        if not self.is_local:
-            with self._errors("write"), self.filesystem.open_output_stream(self.path) as stream:
-                stream.write(data)  # an object appears when the upload completes
-            return
+        insist(lambda: self._write_local(data) if self.is_local else self._upload(data), "write", self.uri)
+
+    def _upload(self, data: bytes) -> None:
+        with self.filesystem.open_output_stream(self.path) as stream:
+            stream.write(data)  # an object appears when the upload completes
+
+    def _write_local(self, data: bytes) -> None:
         target = Path(self.path)
-        with self._errors("write"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-            try:
-                with open(temporary, "wb") as stream:
-                    stream.write(data)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                os.replace(temporary, target)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        try:
+            with open(temporary, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
     def write_text(self, text: str) -> None:
         self.write_bytes(text.encode())
+
+    def delete(self) -> None:
+        """Remove this file."""
+        insist(lambda: self.filesystem.delete_file(self.path), "delete", self.uri)
 
     @contextlib.contextmanager
     def local_copy(self) -> Iterator[str]:
@@ -141,19 +156,16 @@ class Location:
             yield self.path
             return
         with tempfile.NamedTemporaryFile(suffix=os.path.splitext(self.name)[1]) as file:
-            with self._errors("read"), self.filesystem.open_input_stream(self.path, compression=None) as stream:
-                while block := stream.read(_COPY_BYTES):
-                    file.write(block)
-            file.flush()
+            insist(lambda: self._download(file), "read", self.uri)
             yield file.name
 
-    def _info(self) -> pyarrow.fs.FileInfo:
-        with self._errors("look up"):
-            return self.filesystem.get_file_info(self.path)
+    def _download(self, file: BinaryIO) -> None:
+        file.seek(0)
+        file.truncate()  # a try that broke off may have left its part
+        with self.filesystem.open_input_stream(self.path, compression=None) as stream:
+            while block := stream.read(_COPY_BYTES):
+                file.write(block)
+        file.flush()
 
-    @contextlib.contextmanager
-    def _errors(self, action: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StorageError(f"could not {action} {self.uri}: {error}") from error
+    def _info(self) -> pyarrow.fs.FileInfo:
+        return insist(lambda: self.filesystem.get_file_info(self.path), "look up", self.uri)

@@ -2,6 +2,7 @@ import pytest
 
 from agser_core.errors import StorageError
 from agser_core.storage import Location
+from agser_core.storage_faults import explain, insist
 
 
 def test_local_round_trip_and_listing(tmp_path):
@@ -41,3 +42,40 @@ def test_uris():
 def test_a_missing_file_is_named():
     with pytest.raises(StorageError, match="/no/such/file"):
         Location.parse("/no/such/file").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "message, kind, passing",
+    [
+        ("AWS Error EXPIRED_TOKEN during PutObject operation: The provided token has expired.", "expired", False),
+        ("AWS Error ACCESS_DENIED during HeadObject operation: No response body.", "denied", False),
+        ("AWS Error INVALID_ACCESS_KEY_ID during ListObjectsV2 operation: not in our records", "denied", False),
+        ("AWS Error UNKNOWN (HTTP status 301) during HeadObject operation", "wrong region", False),
+        ("AWS Error UNKNOWN (HTTP status 400) AuthorizationHeaderMalformed: region", "wrong region", False),
+        ("AWS Error SLOW_DOWN during ListObjectsV2 operation: reduce your rate", "throttled", True),
+        ("AWS Error UNKNOWN (HTTP status 503) during HeadObject operation", "throttled", True),
+        ("AWS Error INTERNAL_FAILURE during GetObject operation", "broken on its side", True),
+        ("AWS Error NETWORK_CONNECTION during ListObjectsV2: curlCode: 7, Couldn't connect", "unreachable", True),
+    ],
+)
+def test_refusals_are_told_apart(message, kind, passing):
+    fault = explain(OSError(message))
+    assert (fault.kind, fault.passing) == (kind, passing)
+
+
+def test_what_may_pass_is_tried_again_and_the_rest_is_not(monkeypatch):
+    waited, calls = [], []
+    monkeypatch.setattr("time.sleep", waited.append)
+
+    def fails(error: OSError, times: int):
+        calls.append(error)
+        if len(calls) <= times:
+            raise error
+        return "done"
+
+    assert insist(lambda: fails(OSError(5, "Input/output error"), 3), "read", "x") == "done"
+    assert waited == [0.5, 1, 2]
+    calls.clear()
+    with pytest.raises(StorageError, match="could not read x, denied"):
+        insist(lambda: fails(PermissionError(13, "Permission denied"), 1), "read", "x")
+    assert len(calls) == 1 and len(waited) == 3

@@ -1,0 +1,58 @@
+"""Storage on S3: a round trip, overload, and refusals that say what to do."""
+
+import pytest
+
+from agser_core import storage_faults, tables
+from agser_core.errors import StorageError
+from agser_core.storage import Location
+
+
+def test_round_trip(bucket):
+    bucket.join("a", "one.txt").write_text("1")
+    bucket.join("a", "b", "two.txt").write_text("2")
+    assert [file.name for file in bucket.join("a").list()] == ["one.txt"]
+    assert [file.name for file in bucket.list(recursive=True)] == ["two.txt", "one.txt"]
+    assert [folder.name for folder in bucket.join("a").folders()] == ["b"]
+    assert bucket.join("a").is_folder() and bucket.join("a", "one.txt").size() == 1
+    with bucket.join("a", "one.txt").local_copy() as path:
+        assert open(path).read() == "1"
+    bucket.join("a", "one.txt").delete()
+    assert not bucket.join("a", "one.txt").exists() and bucket.join("nothing").list() == []
+
+
+def test_a_table_survives_overload(bucket, server):
+    """More refusals in a row than the S3 client tries by itself."""
+    table = tables.from_rows([{"clip_id": "a", "reason": "r"}], tables.ERRORS)
+    server.refuse, refused = 5, server.refused
+    tables.write_parquet(table, bucket.join("errors.parquet"))
+    server.refuse = 5
+    assert tables.read_parquet([bucket.join("errors.parquet")]).equals(table)
+    assert server.refused == refused + 10
+
+
+def test_overload_that_lasts_ends_with_a_message(bucket, server, monkeypatch):
+    monkeypatch.setattr(storage_faults, "WAITS", (0.01,))
+    server.refuse = 1000
+    with pytest.raises(StorageError, match=r"could not list s3://.*2 times, throttled: .*Remedy: use fewer workers"):
+        bucket.list()
+
+
+def test_a_revoked_key(bucket, server, sign_in):
+    bucket.join("before.txt").write_text("1")
+    key, secret = server.new_key()
+    server.mind_who_asks()
+    sign_in(key, secret)
+    bucket.join("allowed.txt").write_text("1")
+    user = server.client("iam", key, secret).get_access_key_last_used(AccessKeyId=key)["UserName"]
+    server.client("iam", key, secret).delete_access_key(UserName=user, AccessKeyId=key)
+    for action in (bucket.list, lambda: bucket.join("new.txt").write_text("2")):
+        with pytest.raises(StorageError, match=r"denied: .*Remedy: the access key is unknown, revoked"):
+            action()
+    with pytest.raises(StorageError, match=r"denied: .*Remedy: are the credentials right"):
+        bucket.join("before.txt").read_bytes()  # S3 gives no reason here
+
+
+def test_a_bucket_that_does_not_exist(sign_in):
+    sign_in()
+    with pytest.raises(StorageError, match="no such bucket: .*Remedy: create the bucket"):
+        Location.parse("s3://nobody-made-this/x").write_text("1")
