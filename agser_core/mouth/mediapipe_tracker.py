@@ -28,6 +28,10 @@ class MediaPipeTracker:
     Within a clip each frame's search starts from the face of the frame before, which is faster and steadier than
     detecting it anew. MediaPipe tells no confidence that could be read: `confidence` is 1 where it found a face (its
     own presence score was above 0.5) and 0 where it did not. Of several faces it follows the first it finds.
+
+    The mesh's refinement of lips and eyes is on: without it the lips follow a closing or opening too little (0.4 to 0.8
+    of a set opening on rendered faces; planted gestures found with an adjusted Rand index of 0.91 instead of 0.998),
+    for a fifth to a third fewer frames a second.
     """
 
     def __init__(self, max_side: int = MAX_SIDE):
@@ -37,7 +41,7 @@ class MediaPipeTracker:
         with _silent_stderr():
             from mediapipe.python.solutions.face_mesh import FaceMesh
 
-            self._mesh = FaceMesh(static_image_mode=False, max_num_faces=1, refine_landmarks=False)
+            self._mesh = FaceMesh(static_image_mode=False, max_num_faces=1, refine_landmarks=True)
 
     def track(self, path: str | Path) -> MouthTrack:
         """Track a video file. Raises `ClipError` where it can't be decoded or no frame shows a face.
