@@ -2,19 +2,26 @@
 
     P[i, j] = 2**-cost[i, j] (P[i-1, j] + P[i, j-1] + P[i-1, j-1]),   soft-DTW = -gamma ln P[n-1, T-1]
     E[i, j] = share (by weight) of the paths through the cell = d soft-DTW / d cost, followed backwards along the shares
-              `up`, `diag` (and the rest: left) that the three terms have in P (Cuturi & Blondel 2017, algorithm 2, no exponential)
+              that the terms have in P: up, diag, the rest left (Cuturi & Blondel 2017, algorithm 2, without exponentials)
 
 Inputs are shifted and scaled by sqrt(log2(e) / gamma) on the way in, so 2**-cost is exp(-squared distance / gamma), and results are
 in units of gamma ln 2. Shorter series of a batch are continued by their last frame; what they need is read off (or, backwards,
 started from) at their own last row, so a series' result does not depend, to the last bit, on its company.
 
-Layouts. L lanes, D dimensions padded with zeros to whole chunks of 4, T frames of a reference, K references, G of them in flight.
-    tile       [n / 2, D, 2, L] flat per row pair: the series, two rows side by side
-    table      [K / G, T * G / 4, D, 4]: the references, four columns side by side; column = frame * G + reference within its group
-    cost rows  [T, G, L]: what `forward_row` walks along, G * L lanes wide
-Whole numbers: every array starts on a cache line; loops have constant trip counts where the compiler must keep values in registers.
+Layouts, L lanes innermost everywhere; D is padded with zeros to whole chunks of 4; rows of series come in pairs.
+    tile     [n / 2] [D] [2 rows]                     the series
+    table    [T / 4] [D] [4 columns], [T % 4] [D]     one reference, no lanes
+    costs    [T] [2 rows]                             of one pair of rows
+    states   [T + 1] [2] [mantissa, exponent]         P of the last two rows as integers; column 0 stands left of the first
+    shares   [n / 2] [T] [2 rows] [up, then E | diag]
+    flow     [T + 1] [below, left, passing, visits]   E on its way; column j at place j + 1
+    sums     [T / 4] [D / 4] [4 dimensions] [4 columns]
 
-The helper arithmetic sits in this file, not beside it, because numba's on-disk cache notices changes of a kernel's own file only.
+Why it is fast where it is: arrays that a loop writes are few and hold everything at constant distances, because before each lane loop
+the compiler tests whether arrays overlap, and with a dozen arrays that test costs more than the loop. Columns are counted
+through an array, because it would otherwise make that test once for all columns, find them side by side, and give up. Trip counts are
+constant where values must stay in registers. The helper arithmetic sits in this file because numba's on-disk cache
+notices changes of a kernel's own file only.
 """
 
 from __future__ import annotations
@@ -35,7 +42,8 @@ U1, U2, U3 = np.uint64(1), np.uint64(2), np.uint64(3)
 
 
 # Path sums leave the range of any float as soon as gamma is small, and rescaling whole rows (as hidden Markov models do) fails silently:
-# entries of one row differ by factors of e^1000. So every sum is mantissa * 2**exponent with an exponent of its own.
+# entries of one row differ by factors of e^1000. So every sum is mantissa * 2**exponent with an exponent of its own, the mantissa kept
+# as its bits.
 
 
 def _power_coefficients(degree: int) -> list[float]:
@@ -62,12 +70,12 @@ ROUND_64_BITS = np.float64(ROUND_64).view(np.int64)
 
 
 def lane_count(value):
-    """Lanes for the type of `value`: four of the widest vectors there are."""
+    """Lanes for the type of `value` (a float or the integer of its size): four of the widest vectors there are."""
 
 
 @overload(lane_count)
 def _lane_count(value):
-    return (lambda value: 64) if value == types.float32 else (lambda value: 32)
+    return (lambda value: 64) if value in (types.float32, types.int32) else (lambda value: 32)
 
 
 def inverse_power(y):
@@ -93,7 +101,7 @@ def _inverse_power(y):
 
 
 def scaled(mantissa, exponent, largest):
-    """mantissa * 2**(exponent - largest) for exponent <= largest; below 2**-60 (2**-500) it stays at about that.
+    """mantissa (bits) * 2**(exponent - largest) for exponent <= largest; below 2**-60 (2**-500) it stays at about that.
 
     An integer addition to the exponent bits: no rounding. What stops at the bound is far below the rounding of the sum it enters,
     and products of such shares stay clear of subnormal numbers.
@@ -102,19 +110,19 @@ def scaled(mantissa, exponent, largest):
 
 @overload(scaled, jit_options=INLINED)
 def _scaled(mantissa, exponent, largest):
-    if mantissa == types.float32:
+    if mantissa == types.int32:
         def implementation(mantissa, exponent, largest):
             k = max(np.int32(exponent - largest), np.int32(-60))
-            return np.int32(np.float32(mantissa).view(np.int32) + np.int32(k << np.int32(23))).view(np.float32)
+            return np.int32(mantissa + np.int32(k << np.int32(23))).view(np.float32)
     else:
         def implementation(mantissa, exponent, largest):
             k = max(exponent - largest, -500)
-            return np.int64(np.float64(mantissa).view(np.int64) + np.int64(k << 52)).view(np.float64)
+            return np.int64(mantissa + np.int64(k << 52)).view(np.float64)
     return implementation
 
 
 def split(value, exponent, whole):
-    """value * 2**(exponent - whole) of a positive normal value as (mantissa in [1, 2), exponent)."""
+    """value * 2**(exponent - whole) of a positive normal value as (mantissa in [1, 2) as bits, exponent)."""
 
 
 @overload(split, jit_options=INLINED)
@@ -122,14 +130,25 @@ def _split(value, exponent, whole):
     if value == types.float32:
         def implementation(value, exponent, whole):
             bits = np.float32(value).view(np.int32)
-            mantissa = np.int32((bits & np.int32(0x7FFFFF)) | np.int32(0x3F800000)).view(np.float32)
-            return mantissa, np.int32(np.int32(bits >> np.int32(23)) - np.int32(127) + exponent - whole)
+            return (np.int32((bits & np.int32(0x7FFFFF)) | np.int32(0x3F800000)),
+                    np.int32(np.int32(bits >> np.int32(23)) - np.int32(127) + exponent - whole))
     else:
         def implementation(value, exponent, whole):
             bits = np.float64(value).view(np.int64)
-            mantissa = np.int64((bits & 0xFFFFFFFFFFFFF) | 0x3FF0000000000000).view(np.float64)
-            return mantissa, np.int64((bits >> 52) - 1023 + exponent - whole)
+            return (np.int64((bits & 0xFFFFFFFFFFFFF) | 0x3FF0000000000000),
+                    np.int64((bits >> 52) - 1023 + exponent - whole))
     return implementation
+
+
+def from_bits(mantissa):
+    """The float64 value of a mantissa kept as bits."""
+
+
+@overload(from_bits, jit_options=INLINED)
+def _from_bits(mantissa):
+    if mantissa == types.int32:
+        return lambda mantissa: np.float64(np.int32(mantissa).view(np.float32))
+    return lambda mantissa: np.int64(mantissa).view(np.float64)
 
 
 @njit(**OPTIONS)
@@ -181,19 +200,19 @@ def gather(frames, offsets, members, first, count, rows, shift, scale, tile, sta
 
 
 @njit(**OPTIONS)
-def cost_rows(x, table, row0, row1, chunks):
-    """Squared distances of two frames of every lane to every column of the table, into two cost rows."""
+def cost_rows(x, table, length, chunks, costs):
+    """Squared distances of a pair of frames of every lane to every frame of the reference."""
     lanes = lane_count(x[0])
-    row0[:] = 0
-    row1[:] = 0
-    for tile in range(len(table) // (chunks * CHUNK * COLUMNS)):
-        r0, r1 = row0[tile * COLUMNS * lanes:], row1[tile * COLUMNS * lanes:]
+    costs[:] = 0
+    whole = length // COLUMNS
+    for part in range(whole):
+        out = costs[part * COLUMNS * ROWS * lanes:]
         for chunk in range(chunks):
             xs = x[chunk * CHUNK * ROWS * lanes:]
-            cs = table[(tile * chunks + chunk) * CHUNK * COLUMNS:]
+            cs = table[(part * chunks + chunk) * CHUNK * COLUMNS:]
             for lane in range(lanes):
-                a0, a1, a2, a3 = r0[lane], r0[lanes + lane], r0[2 * lanes + lane], r0[3 * lanes + lane]
-                b0, b1, b2, b3 = r1[lane], r1[lanes + lane], r1[2 * lanes + lane], r1[3 * lanes + lane]
+                a0, b0, a1, b1 = out[lane], out[lanes + lane], out[2 * lanes + lane], out[3 * lanes + lane]
+                a2, b2, a3, b3 = out[4 * lanes + lane], out[5 * lanes + lane], out[6 * lanes + lane], out[7 * lanes + lane]
                 for d in range(CHUNK):
                     x0, x1 = xs[d * ROWS * lanes + lane], xs[d * ROWS * lanes + lanes + lane]
                     c0, c1, c2, c3 = cs[d * COLUMNS], cs[d * COLUMNS + 1], cs[d * COLUMNS + 2], cs[d * COLUMNS + 3]
@@ -205,75 +224,88 @@ def cost_rows(x, table, row0, row1, chunks):
                     b1 += (x1 - c1) * (x1 - c1)
                     b2 += (x1 - c2) * (x1 - c2)
                     b3 += (x1 - c3) * (x1 - c3)
-                r0[lane], r0[lanes + lane], r0[2 * lanes + lane], r0[3 * lanes + lane] = a0, a1, a2, a3
-                r1[lane], r1[lanes + lane], r1[2 * lanes + lane], r1[3 * lanes + lane] = b0, b1, b2, b3
+                out[lane], out[lanes + lane], out[2 * lanes + lane], out[3 * lanes + lane] = a0, b0, a1, b1
+                out[4 * lanes + lane], out[5 * lanes + lane], out[6 * lanes + lane], out[7 * lanes + lane] = a2, b2, a3, b3
+    for j in range(whole * COLUMNS, length):
+        out = costs[j * ROWS * lanes:]
+        for chunk in range(chunks):
+            xs = x[chunk * CHUNK * ROWS * lanes:]
+            cs = table[(j * chunks + chunk) * CHUNK:]
+            for lane in range(lanes):
+                a0, b0 = out[lane], out[lanes + lane]
+                for d in range(CHUNK):
+                    x0, x1 = xs[d * ROWS * lanes + lane], xs[d * ROWS * lanes + lanes + lane]
+                    a0 += (x0 - cs[d]) * (x0 - cs[d])
+                    b0 += (x1 - cs[d]) * (x1 - cs[d])
+                out[lane], out[lanes + lane] = a0, b0
 
 
 @njit(**OPTIONS)
-def start_row(i, no_path, exponents):
-    """Which of the two rows of states [2, T + 1, lanes] is old, which new. Left of column 0 there is no path, except the one that
-    starts at the corner of the first row."""
-    old = i & 1
-    exponents[old, 0] = no_path * (i != 0)
-    exponents[1 - old, 0] = no_path
-    return old, 1 - old
+def start_row(i, no_path, lanes, states):
+    """Left of column 0 there is no path, except the one that starts at the corner of the first row. Even rows are read from slot 0."""
+    old = (i & 1) * 2 * lanes
+    new = 2 * lanes - old
+    states[old + lanes:old + 2 * lanes] = no_path * (i != 0)
+    states[new + lanes:new + 2 * lanes] = no_path
 
 
 @njit(**OPTIONS)
-def forward_row(cost, columns, old_m, old_e, new_m, new_e):
-    """Row i of P from row i - 1: mantissas and exponents [T + 1, lanes], the first column standing left of column 0.
+def clear(states, no_path, lanes):
+    """No path through any column of slot 0, which row 0 is read from; mantissas stay as they are."""
+    for at in range(0, len(states), 4 * lanes):
+        states[at + lanes:at + 2 * lanes] = no_path
 
-    `columns` counts 0 ... T - 1: read from memory, because the compiler would otherwise test once for all columns whether arrays
-    overlap, find that the columns of one row lie side by side, and give up vector code for the lanes.
-    """
-    lanes = old_m.shape[1]
+
+@njit(forceinline=True, **OPTIONS)
+def forward_row(costs, columns, states, old):
+    """Row i of P from row i - 1, which stands in slot `old` = i % 2 (a literal at each call, so that distances are constants)."""
+    lanes = lane_count(states[0])
+    new = 1 - old
     for j in columns:
-        y = cost[j * lanes:(j + 1) * lanes]
-        up_m, up_e, diag_m, diag_e = old_m[j + 1], old_e[j + 1], old_m[j], old_e[j]
-        left_m, left_e, out_m, out_e = new_m[j], new_e[j], new_m[j + 1], new_e[j + 1]
+        s, y = states[j * 4 * lanes:], costs[(j * ROWS + old) * lanes:]
         for lane in range(lanes):
             p, whole = inverse_power(y[lane])
-            e = max(max(up_e[lane], diag_e[lane]), left_e[lane])
-            total = (scaled(up_m[lane], up_e[lane], e) + scaled(diag_m[lane], diag_e[lane], e)
-                     + scaled(left_m[lane], left_e[lane], e))
-            out_m[lane], out_e[lane] = split(total * p, e, whole)
+            up_e, diag_e, left_e = s[(5 + 2 * old) * lanes + lane], s[(1 + 2 * old) * lanes + lane], s[(1 + 2 * new) * lanes + lane]
+            e = max(max(up_e, diag_e), left_e)
+            total = (scaled(s[(4 + 2 * old) * lanes + lane], up_e, e) + scaled(s[2 * old * lanes + lane], diag_e, e)
+                     + scaled(s[2 * new * lanes + lane], left_e, e))
+            s[(4 + 2 * new) * lanes + lane], s[(5 + 2 * new) * lanes + lane] = split(total * p, e, whole)
 
 
-@njit(**OPTIONS)
-def forward_row_shares(cost, columns, old_m, old_e, new_m, new_e, one, up, diag):
-    """`forward_row` that also keeps the shares [T, lanes] of the paths that come from above and from the diagonal."""
-    lanes = old_m.shape[1]
+@njit(forceinline=True, **OPTIONS)
+def forward_row_shares(costs, columns, states, one, shares, old):
+    """`forward_row` that also keeps the shares of the paths that come from above and from the diagonal."""
+    lanes = lane_count(one)
+    new = 1 - old
     for j in columns:
-        y, up_j, diag_j = cost[j * lanes:(j + 1) * lanes], up[j * lanes:(j + 1) * lanes], diag[j * lanes:(j + 1) * lanes]
-        up_m, up_e, diag_m, diag_e = old_m[j + 1], old_e[j + 1], old_m[j], old_e[j]
-        left_m, left_e, out_m, out_e = new_m[j], new_e[j], new_m[j + 1], new_e[j + 1]
+        s, y, share = states[j * 4 * lanes:], costs[(j * ROWS + old) * lanes:], shares[(j * ROWS + old) * 2 * lanes:]
         for lane in range(lanes):
             p, whole = inverse_power(y[lane])
-            e = max(max(up_e[lane], diag_e[lane]), left_e[lane])
-            from_up, from_diag = scaled(up_m[lane], up_e[lane], e), scaled(diag_m[lane], diag_e[lane], e)
-            total = from_up + from_diag + scaled(left_m[lane], left_e[lane], e)
-            out_m[lane], out_e[lane] = split(total * p, e, whole)
+            up_e, diag_e, left_e = s[(5 + 2 * old) * lanes + lane], s[(1 + 2 * old) * lanes + lane], s[(1 + 2 * new) * lanes + lane]
+            e = max(max(up_e, diag_e), left_e)
+            up, diag = scaled(s[(4 + 2 * old) * lanes + lane], up_e, e), scaled(s[2 * old * lanes + lane], diag_e, e)
+            total = up + diag + scaled(s[2 * new * lanes + lane], left_e, e)
+            s[(4 + 2 * new) * lanes + lane], s[(5 + 2 * new) * lanes + lane] = split(total * p, e, whole)
             inverse = one / total
-            up_j[lane], diag_j[lane] = from_up * inverse, from_diag * inverse
+            share[lane], share[lanes + lane] = up * inverse, diag * inverse
 
 
 @njit(**OPTIONS)
-def keep_ended(row, ends, m, e, kept_m, kept_e):
-    """Copies the sums of lanes whose last row this is; m, e, kept [G * L] at the last column."""
-    lanes = len(ends)
-    for at in range(0, len(m), lanes):
-        from_m, from_e, to_m, to_e = m[at:], e[at:], kept_m[at:], kept_e[at:]
-        for lane in range(lanes):
-            ended = ends[lane] == row
-            to_m[lane] = from_m[lane] if ended else to_m[lane]
-            to_e[lane] = from_e[lane] if ended else to_e[lane]
+def keep_ended(i, ends, column, states, kept):
+    """Copies mantissa and exponent at the column of lanes whose last row this is, out of the slot that row i was written to."""
+    lanes = lane_count(kept[0])
+    s = states[((column + 1) * 4 + 2 - 2 * (i & 1)) * lanes:]
+    for lane in range(lanes):
+        kept[lane] = s[lane] if ends[lane] == i else kept[lane]
+        kept[lanes + lane] = s[lanes + lane] if ends[lane] == i else kept[lanes + lane]
 
 
 @njit(**OPTIONS)
-def write_values(m, e, members, first, batch, offset, logarithm, out):
-    """out[member, offset + g] = -log2 of the sums [G * L]: log2(m) = 2 / ln 2 * artanh((m - 1) / (m + 1)), m brought near 1."""
-    for at in range(len(m)):
-        mantissa = np.float64(m[at])
+def write_values(kept, members, first, batch, k, logarithm, out):
+    """out[member, k] = -log2 of the kept sums: log2(m) = 2 / ln 2 * artanh((m - 1) / (m + 1)), m brought near 1."""
+    lanes = lane_count(kept[0])
+    for lane in range(lanes):
+        mantissa = from_bits(kept[lane])
         high = mantissa > 1.4142135623730951
         mantissa = 0.5 * mantissa if high else mantissa
         s = (mantissa - 1.0) / (mantissa + 1.0)
@@ -281,138 +313,133 @@ def write_values(m, e, members, first, batch, offset, logarithm, out):
         series = q * (1 / 17 + q * (1 / 19 + q * (1 / 21 + q * (1 / 23))))
         series = q * (1 / 9 + q * (1 / 11 + q * (1 / 13 + q * (1 / 15 + series))))
         series = s * (1.0 + q * (1 / 3 + q * (1 / 5 + q * (1 / 7 + series))))
-        logarithm[at] = np.float64(e[at]) + (1.0 if high else 0.0) + 2.8853900817779268 * series
-    lanes = lane_count(m[0])
-    for g in range(min(len(m) // lanes, out.shape[1] - offset)):
-        for lane in range(batch):
-            out[members[first + lane], offset + g] = -logarithm[g * lanes + lane]
+        logarithm[lane] = np.float64(kept[lanes + lane]) + (1.0 if high else 0.0) + 2.8853900817779268 * series
+    for lane in range(batch):
+        out[members[first + lane], k] = -logarithm[lane]
 
 
 @njit(**OPTIONS)
-def values(frames, offsets, members, lengths, tables, group, length, shift, scale, one, no_path, out):
-    """out[members[i], k] = soft-DTW of the series with reference k, in units of gamma ln 2.
+def series_tile(frames, longest, one):
+    """Room for a batch: the tile [n / 2, ...], and what `gather` needs besides."""
+    lanes = lane_count(one)
+    pairs = (longest + 1) // ROWS
+    padded = -(-frames.shape[1] // CHUNK) * CHUNK
+    tile = aligned(pairs * padded * ROWS * lanes, one - one).reshape(pairs, -1)
+    return tile, np.empty(lanes, np.int64), aligned(lanes * CHUNK, one)
+
+
+@njit(**OPTIONS)
+def values(frames, offsets, members, lengths, tables, targets, length, shift, scale, one, no_path, out):
+    """out[members[i], targets[k]] = soft-DTW of the series with reference k, in units of gamma ln 2.
 
     Args:
         frames, offsets: the packed series; members [M] their indices, shortest first; lengths [M] theirs.
-        tables: [K / G, ...] as `table` above; group = G, length = T.
+        tables: [G, ...], each as `table` above; targets [G]: their columns of the result; length = T.
         one: 1 of the float type. no_path: the exponent, of the integer type, of a cell that no path reaches.
         out: float64 [N, K].
     """
     lanes = lane_count(one)
     chunks = -(-frames.shape[1] // CHUNK)
-    width = tables.shape[1] // (chunks * CHUNK) * lanes
-    pairs = (lengths[-1] + 1) // 2
-    tile = aligned(pairs * chunks * CHUNK * ROWS * lanes, one - one).reshape(pairs, -1)
-    starts, staged, columns = np.empty(lanes, np.int64), aligned(lanes * CHUNK, one), np.arange(length)
-    rows = aligned(2 * width, one).reshape(2, -1)
-    mantissas = aligned(2 * (length + 1) * group * lanes, one).reshape(2, length + 1, -1)
-    exponents = aligned(2 * (length + 1) * group * lanes, no_path).reshape(2, length + 1, -1)
-    ends, kept_m, kept_e = aligned(lanes, no_path), aligned(group * lanes, one), aligned(group * lanes, no_path)
-    logarithm = aligned(group * lanes, 0.0)
+    tile, starts, staged = series_tile(frames, lengths[-1], one)
+    costs, states = aligned(length * ROWS * lanes, one), aligned((length + 1) * 4 * lanes, split(one, no_path, no_path)[0])
+    ends, kept, logarithm, columns = aligned(lanes, no_path), aligned(2 * lanes, no_path), aligned(lanes, 0.0), np.arange(length)
     for first in range(0, len(members), lanes):
         batch = min(lanes, len(members) - first)
         n = lengths[first + batch - 1]
-        gather(frames, offsets, members, first, batch, n + n % 2, shift, scale, tile, starts, staged)
+        gather(frames, offsets, members, first, batch, n + n % ROWS, shift, scale, tile, starts, staged)
         for lane in range(lanes):
             ends[lane] = lengths[first + min(lane, batch - 1)] - 1
-        for part in range(len(tables)):
-            exponents[0] = no_path
+        for k in range(len(tables)):
+            clear(states, no_path, lanes)
             for i in range(n):
-                if i % 2 == 0:
-                    cost_rows(tile[i >> 1], tables[part], rows[0], rows[1], chunks)
-                old, new = start_row(i, no_path, exponents)
-                forward_row(rows[i & 1], columns, mantissas[old], exponents[old], mantissas[new], exponents[new])
+                start_row(i, no_path, lanes, states)
+                if i % ROWS == 0:
+                    cost_rows(tile[i >> 1], tables[k], length, chunks, costs)
+                    forward_row(costs, columns, states, 0)
+                else:
+                    forward_row(costs, columns, states, 1)
                 if i >= ends[0]:
-                    keep_ended(i, ends, mantissas[new, length], exponents[new, length], kept_m, kept_e)
-            write_values(kept_m, kept_e, members, first, batch, part * group, logarithm, out)
+                    keep_ended(i, ends, length - 1, states, kept)
+            write_values(kept, members, first, batch, targets[k], logarithm, out)
 
 
 @njit(**OPTIONS)
 def self_values(frames, offsets, members, lengths, shift, scale, one, no_path, out):
     """out[members[i], 0] = soft-DTW of a series with itself, in units of gamma ln 2; arguments as `values`."""
     lanes = lane_count(one)
-    dimension = frames.shape[1]
-    chunks = -(-dimension // CHUNK)
-    longest = lengths[-1]
-    pairs = (longest + 1) // 2
-    tile = aligned(pairs * chunks * CHUNK * ROWS * lanes, one - one).reshape(pairs, -1)
-    starts, staged, columns = np.empty(lanes, np.int64), aligned(lanes * CHUNK, one), np.arange(longest)
-    cost = aligned(longest * lanes, one)
-    mantissas = aligned(2 * (longest + 1) * lanes, one).reshape(2, longest + 1, -1)
-    exponents = aligned(2 * (longest + 1) * lanes, no_path).reshape(2, longest + 1, -1)
-    ends, kept_m, kept_e = aligned(lanes, no_path), aligned(lanes, one), aligned(lanes, no_path)
-    logarithm = aligned(lanes, 0.0)
+    dimension, longest = frames.shape[1], lengths[-1]
+    tile, starts, staged = series_tile(frames, longest, one)
+    costs, states = aligned(longest * ROWS * lanes, one), aligned((longest + 1) * 4 * lanes, split(one, no_path, no_path)[0])
+    ends, kept, logarithm, columns = aligned(lanes, no_path), aligned(2 * lanes, no_path), aligned(lanes, 0.0), np.arange(longest)
     for first in range(0, len(members), lanes):
         batch = min(lanes, len(members) - first)
         n = lengths[first + batch - 1]
-        gather(frames, offsets, members, first, batch, n + n % 2, shift, scale, tile, starts, staged)
+        gather(frames, offsets, members, first, batch, n + n % ROWS, shift, scale, tile, starts, staged)
         for lane in range(lanes):
             ends[lane] = lengths[first + min(lane, batch - 1)] - 1
-        exponents[0] = no_path
+        clear(states, no_path, lanes)
         for i in range(n):
-            cost[:] = 0
-            for j in range(n):
-                row = cost[j * lanes:(j + 1) * lanes]
+            start_row(i, no_path, lanes, states)
+            for j in columns[:n]:
+                row = costs[(j * ROWS + (i & 1)) * lanes:]
+                row[:lanes] = 0
                 for d in range(dimension):
                     x, y = tile[i >> 1][(d * ROWS + (i & 1)) * lanes:], tile[j >> 1][(d * ROWS + (j & 1)) * lanes:]
                     for lane in range(lanes):
                         row[lane] += (x[lane] - y[lane]) * (x[lane] - y[lane])
-            old, new = start_row(i, no_path, exponents)
-            forward_row(cost, columns[:n], mantissas[old], exponents[old], mantissas[new], exponents[new])
+            if i % ROWS == 0:
+                forward_row(costs, columns[:n], states, 0)
+            else:
+                forward_row(costs, columns[:n], states, 1)
             if i >= ends[0]:
-                keep_ended(i, ends, mantissas[new, i + 1], exponents[new, i + 1], kept_m, kept_e)
-        write_values(kept_m, kept_e, members, first, batch, 0, logarithm, out)
+                keep_ended(i, ends, i, states, kept)
+        write_values(kept, members, first, batch, 0, logarithm, out)
 
 
 @njit(**OPTIONS)
-def backward_row(shares, diag, last_to_first, below, left, passing, visits, tiny):
-    """One row of E from the row beneath it. `below` [T, lanes] is what flows up into this row, then into the next; `left` holds what
-    starts at the last column; E is written over the up shares `shares` and added to `visits`. `last_to_first` lists the columns: read
-    from memory, because the compiler gives up vector code for the lanes where it sees an outer loop run downwards."""
-    lanes = len(left)
-    passing[:] = 0
+def backward_row(shares, row, last_to_first, flow, tiny):
+    """One row of E, written over the up shares; `flow` carries what enters it from below and from the right, and on to the row above."""
+    lanes = lane_count(tiny)
     for j in last_to_first:
-        e, d = shares[j * lanes:(j + 1) * lanes], diag[j * lanes:(j + 1) * lanes]
-        below_j, visits_j = below[j], visits[j]
+        share, f = shares[(j * ROWS + row) * 2 * lanes:], flow[j * 4 * lanes:]
         for lane in range(lanes):
-            share = below_j[lane] + left[lane]
-            share = share if share > tiny else tiny - tiny  # no subnormal numbers
-            to_up, to_diag = share * e[lane], share * d[lane]
-            left[lane] = (share - to_up) - to_diag
-            below_j[lane] = to_up + passing[lane]
-            passing[lane] = to_diag
-            e[lane] = share
-            visits_j[lane] += share
+            e = f[4 * lanes + lane] + f[5 * lanes + lane]
+            e = e if e > tiny else tiny - tiny  # no subnormal numbers
+            up, diag = e * share[lane], e * share[lanes + lane]
+            f[4 * lanes + lane] = up + f[6 * lanes + lane]
+            f[lanes + lane] = (e - up) - diag
+            f[2 * lanes + lane] = diag
+            f[7 * lanes + lane] += e
+            share[lane] = e
 
 
 @njit(**OPTIONS)
-def accumulate(tile, shares, pairs, chunks, sums):
-    """sums[T / 4, D / 4, 4 dimensions, 4 columns, L] += sum_i E[i, j] x[i, d]; two pairs of rows at a time spare stores."""
+def accumulate(tile, shares, pairs, length, chunks, sums):
+    """sums += E[i, j] x[i, d] over the rows; two pairs of rows at a time spare stores."""
     lanes = lane_count(tile[0, 0])
-    width = shares.shape[1] // 2
-    for part in range(width // (COLUMNS * lanes)):
-        at = part * COLUMNS * lanes
+    for part in range(-(-length // COLUMNS)):
+        at = part * COLUMNS * ROWS * 2 * lanes
         for chunk in range(chunks):
             out = sums[(part * chunks + chunk) * COLUMNS * CHUNK * lanes:]
             for pair in range(0, pairs - 1, 2):
                 x, y = tile[pair][chunk * CHUNK * ROWS * lanes:], tile[pair + 1][chunk * CHUNK * ROWS * lanes:]
-                e0, e1 = shares[pair][at:], shares[pair][width + at:]
-                e2, e3 = shares[pair + 1][at:], shares[pair + 1][width + at:]
+                e, f = shares[pair][at:], shares[pair + 1][at:]
                 for lane in range(lanes):
                     for d in range(CHUNK):
                         x0, x1 = x[d * ROWS * lanes + lane], x[d * ROWS * lanes + lanes + lane]
                         x2, x3 = y[d * ROWS * lanes + lane], y[d * ROWS * lanes + lanes + lane]
                         for j in range(COLUMNS):
-                            out[(d * COLUMNS + j) * lanes + lane] += (e0[j * lanes + lane] * x0 + e1[j * lanes + lane] * x1
-                                                                      + e2[j * lanes + lane] * x2 + e3[j * lanes + lane] * x3)
+                            out[(d * COLUMNS + j) * lanes + lane] += (
+                                e[j * 4 * lanes + lane] * x0 + e[(j * 4 + 2) * lanes + lane] * x1
+                                + f[j * 4 * lanes + lane] * x2 + f[(j * 4 + 2) * lanes + lane] * x3)
             if pairs % 2:
-                x = tile[pairs - 1][chunk * CHUNK * ROWS * lanes:]
-                e0, e1 = shares[pairs - 1][at:], shares[pairs - 1][width + at:]
+                x, e = tile[pairs - 1][chunk * CHUNK * ROWS * lanes:], shares[pairs - 1][at:]
                 for lane in range(lanes):
                     for d in range(CHUNK):
                         x0, x1 = x[d * ROWS * lanes + lane], x[d * ROWS * lanes + lanes + lane]
                         for j in range(COLUMNS):
-                            out[(d * COLUMNS + j) * lanes + lane] += e0[j * lanes + lane] * x0 + e1[j * lanes + lane] * x1
+                            out[(d * COLUMNS + j) * lanes + lane] += (
+                                e[j * 4 * lanes + lane] * x0 + e[(j * 4 + 2) * lanes + lane] * x1)
 
 
 @njit(**OPTIONS)
@@ -425,52 +452,50 @@ def statistics(frames, offsets, members, lengths, weights, table, length, shift,
             both with the weights, are added to them.
     """
     lanes = lane_count(one)
-    dimension = frames.shape[1]
-    chunks = -(-dimension // CHUNK)
-    width = -(-length // COLUMNS) * COLUMNS * lanes
-    pairs = (lengths[-1] + 1) // 2
     zero = one - one
-    tile = aligned(pairs * chunks * CHUNK * ROWS * lanes, zero).reshape(pairs, -1)
-    up, diag = aligned(pairs * 2 * width, zero).reshape(pairs, -1), aligned(pairs * 2 * width, zero).reshape(pairs, -1)
-    starts, staged, ends = np.empty(lanes, np.int64), aligned(lanes * CHUNK, one), aligned(lanes, no_path)
-    kept_m, kept_e, logarithm = aligned(lanes, one), aligned(lanes, no_path), aligned(lanes, 0.0)
+    dimension = frames.shape[1]
+    chunks, parts = -(-dimension // CHUNK), -(-length // COLUMNS)
+    tile, starts, staged = series_tile(frames, lengths[-1], one)
+    shares = aligned(len(tile) * parts * COLUMNS * ROWS * 2 * lanes, zero).reshape(len(tile), -1)
+    costs, states = aligned(length * ROWS * lanes, one), aligned((length + 1) * 4 * lanes, split(one, no_path, no_path)[0])
+    ends, kept, logarithm = aligned(lanes, no_path), aligned(2 * lanes, no_path), aligned(lanes, 0.0)
     columns, last_to_first = np.arange(length), np.arange(length)[::-1].copy()
-    rows = aligned(2 * width, one).reshape(2, -1)
-    mantissas = aligned(2 * (length + 1) * lanes, one).reshape(2, length + 1, -1)
-    exponents = aligned(2 * (length + 1) * lanes, no_path).reshape(2, length + 1, -1)
-    left, passing, lane_weights = aligned(lanes, zero), aligned(lanes, zero), aligned(lanes, zero)
-    below = aligned(length * lanes, zero).reshape(length, -1)
-    lane_sums, lane_visits = aligned(width * chunks * CHUNK, zero), aligned(length * lanes, zero).reshape(length, -1)
+    flow, start = aligned((length + 1) * 4 * lanes, zero), (length * 4 + 1) * lanes
+    lane_sums = aligned(parts * COLUMNS * chunks * CHUNK * lanes, zero)
+    lane_weights = aligned(lanes, zero)
     for first in range(0, len(members), lanes):
         batch = min(lanes, len(members) - first)
         n = lengths[first + batch - 1]
-        gather(frames, offsets, members, first, batch, n + n % 2, shift, scale, tile, starts, staged)
+        gather(frames, offsets, members, first, batch, n + n % ROWS, shift, scale, tile, starts, staged)
         for lane in range(lanes):
             lane_weights[lane] = weights[first + lane] if lane < batch else zero
             ends[lane] = lengths[first + min(lane, batch - 1)] - 1
-        exponents[0] = no_path
+        clear(states, no_path, lanes)
         for i in range(n):
-            if i % 2 == 0:
-                cost_rows(tile[i >> 1], table, rows[0], rows[1], chunks)
-            old, new = start_row(i, no_path, exponents)
-            half = (i & 1) * width
-            forward_row_shares(rows[i & 1], columns, mantissas[old], exponents[old], mantissas[new], exponents[new], one,
-                               up[i >> 1][half:], diag[i >> 1][half:])
+            start_row(i, no_path, lanes, states)
+            if i % ROWS == 0:
+                cost_rows(tile[i >> 1], table, length, chunks, costs)
+                forward_row_shares(costs, columns, states, one, shares[i >> 1], 0)
+            else:
+                forward_row_shares(costs, columns, states, one, shares[i >> 1], 1)
             if i >= ends[0]:
-                keep_ended(i, ends, mantissas[new, length], exponents[new, length], kept_m, kept_e)
-        write_values(kept_m, kept_e, members, first, batch, 0, logarithm, out)
-        below[:] = 0
+                keep_ended(i, ends, length - 1, states, kept)
+        write_values(kept, members, first, batch, 0, logarithm, out)
+        for j in columns:
+            flow[(j + 1) * 4 * lanes:((j + 1) * 4 + 1) * lanes] = zero
         for i in range(n - 1, -1, -1):
             for lane in range(lanes):
-                left[lane] = lane_weights[lane] if ends[lane] == i else zero
-            half = (i & 1) * width
-            backward_row(up[i >> 1][half:], diag[i >> 1][half:], last_to_first, below, left, passing, lane_visits, tiny)
-        if n % 2:
-            up[n >> 1][width:] = 0
-        accumulate(tile, up, (n + 1) // 2, chunks, lane_sums)
+                flow[start + lane] = lane_weights[lane] if ends[lane] == i else zero
+                flow[start + lanes + lane] = zero
+            backward_row(shares[i >> 1], i & 1, last_to_first, flow, tiny)
+        if n % ROWS:  # the odd row out belongs to nobody
+            for j in columns:
+                at = (j * ROWS + 1) * 2 * lanes
+                shares[n >> 1, at:at + lanes] = zero
+        accumulate(tile, shares, (n + 1) // ROWS, length, chunks, lane_sums)
     for j in range(length):
         for lane in range(lanes):
-            visits[j] += lane_visits[j, lane]
+            visits[j] += flow[((j + 1) * 4 + 3) * lanes + lane]
         for d in range(dimension):
             at = ((j // COLUMNS * chunks + d // CHUNK) * COLUMNS * CHUNK + d % CHUNK * COLUMNS + j % COLUMNS) * lanes
             for lane in range(lanes):

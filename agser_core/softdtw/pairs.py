@@ -16,7 +16,6 @@ Segments = Ragged | np.ndarray | Sequence[np.ndarray]
 
 NEAR = 16384  # segments sorted by length together: enough to fill lanes evenly, near enough in memory
 TASK = 4096  # segments a thread takes at a time. Results depend on neither
-IN_FLIGHT = 5  # references side by side: they hide each other's latency
 
 
 def check_metric(metric: str) -> None:
@@ -50,18 +49,15 @@ def scaling_for(segments: Ragged, references: Ragged, gamma: float) -> Scaling:
     return choose_scaling(magnitude, used.mean(axis=0, dtype=np.float64), steps, gamma, segments.frames.dtype)
 
 
-def reference_tables(references: np.ndarray, in_flight: int = IN_FLIGHT) -> tuple[np.ndarray, int]:
-    """The kernel's layout of references [K, T, D] of one length: (tables [K / G, ...], G), see `kernel.py`."""
+def reference_tables(references: np.ndarray) -> np.ndarray:
+    """The kernel's layout of references [K, T, D] of one length: [K, ...], see `table` in `kernel.py`."""
     count, length, dimension = references.shape
-    parts = -(-count // in_flight)
-    group = -(-count // parts)
-    columns = -(-length * group // kernel.COLUMNS) * kernel.COLUMNS
     padded = -(-dimension // kernel.CHUNK) * kernel.CHUNK
-    table = np.zeros((parts, columns, padded), references.dtype)
-    for k, reference in enumerate(references):
-        table[k // group, k % group:length * group:group, :dimension] = reference
-    table = table.reshape(parts, columns // kernel.COLUMNS, kernel.COLUMNS, padded).transpose(0, 1, 3, 2)
-    return np.ascontiguousarray(table).reshape(parts, -1), group
+    table = np.zeros((count, length, padded), references.dtype)
+    table[:, :, :dimension] = references
+    whole = length // kernel.COLUMNS * kernel.COLUMNS
+    four = table[:, :whole].reshape(count, -1, kernel.COLUMNS, padded).swapaxes(2, 3).reshape(count, -1)
+    return np.concatenate([four, table[:, whole:].reshape(count, -1)], axis=1)
 
 
 def cross_values(segments: Ragged, references: Ragged, scaling: Scaling, threads: int = 1) -> np.ndarray:
@@ -73,12 +69,9 @@ def cross_values(segments: Ragged, references: Ragged, scaling: Scaling, threads
     tables = [reference_tables(scaling.apply(np.stack([references[k] for k in group]))) for group in groups]
 
     def task(members: np.ndarray, member_lengths: np.ndarray) -> None:
-        for group, (table, width) in zip(groups, tables, strict=True):
-            part = out if len(groups) == 1 else np.empty((len(segments), len(group)))
-            kernel.values(segments.frames, segments.offsets, members, member_lengths, table, width, int(lengths[group[0]]),
-                          scaling.shift, scaling.scale, scaling.one, scaling.no_path, part)
-            if part is not out:
-                out[np.ix_(members, group)] = part[members]
+        for group, table in zip(groups, tables, strict=True):
+            kernel.values(segments.frames, segments.offsets, members, member_lengths, table, group, int(lengths[group[0]]),
+                          scaling.shift, scaling.scale, scaling.one, scaling.no_path, out)
 
     run_tasks([lambda part=part: task(*part) for part in batches(segments)], threads)
     out *= scaling.unit

@@ -17,8 +17,10 @@ import numpy as np
 from agser_core.ragged import Ragged
 from agser_core.softdtw import kernel
 from agser_core.softdtw.pairs import by_length, reference_tables
+from agser_core.softdtw.reference import shares_reference
 from agser_core.softdtw.scaling import Scaling
 
+LONG = 2**17  # cells of a pair above which the kernel's memory (512 bytes a cell) is not spent on it
 BLOCK = 16384  # segments; shards are whole blocks. Large enough that few lanes stay empty per cluster
 
 
@@ -60,7 +62,7 @@ def block_statistics(segments: Ragged, labels: np.ndarray, weights: np.ndarray, 
         the sums, and float64 [N] soft-DTW of each segment to the centroid of its cluster.
     """
     clusters, length, dimension = centroids.shape
-    tables, _ = reference_tables(scaling.apply(centroids), in_flight=1)
+    tables = reference_tables(scaling.apply(centroids))
     values = np.zeros((len(segments), 1))
     sums, visits = np.zeros((clusters, length, dimension)), np.zeros((clusters, length))
     weight, count, value = np.zeros(clusters), np.zeros(clusters, np.int64), np.zeros(clusters)
@@ -69,12 +71,19 @@ def block_statistics(segments: Ragged, labels: np.ndarray, weights: np.ndarray, 
         if len(members) == 0:
             continue
         members, lengths = by_length(segments, members)
-        kernel.statistics(segments.frames, segments.offsets, members, lengths, weights[members].astype(scaling.dtype), tables[k],
-                          length, scaling.shift, scaling.scale, scaling.one, scaling.no_path, scaling.tiny,
-                          values, sums[k], visits[k])
-        values[members] *= scaling.unit
+        short = np.searchsorted(lengths, LONG // length, side="right")
+        if short:
+            kernel.statistics(segments.frames, segments.offsets, members[:short], lengths[:short],
+                              weights[members[:short]].astype(scaling.dtype), tables[k], length, scaling.shift, scaling.scale,
+                              scaling.one, scaling.no_path, scaling.tiny, values, sums[k], visits[k])
+            values[members[:short]] *= scaling.unit
+        sums[k] = scaling.restore_sums(sums[k], visits[k])
+        for member in members[short:]:
+            values[member], shares = shares_reference(segments[member], centroids[k], scaling.gamma)
+            sums[k] += weights[member] * (shares.T @ segments[member].astype(np.float64))
+            visits[k] += weights[member] * shares.sum(axis=0)
         weight[k], count[k], value[k] = weights[members].sum(), len(members), weights[members] @ values[members, 0]
-    return Statistics(scaling.restore_sums(sums, visits), visits, weight, count, value), values[:, 0]
+    return Statistics(sums, visits, weight, count, value), values[:, 0]
 
 
 def subtree_sums(blocks: dict[int, Statistics]) -> dict[tuple[int, int], Statistics]:
