@@ -4,7 +4,6 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CONFIG ?= tune_configs/experiments/sample.yaml
-STAGES := extract cluster analyse train evaluate report
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow lint bench-softdtw known-answer clean
@@ -21,11 +20,11 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -c 'import cv2' || { echo 'OpenCV needs two system libraries. On Debian or Ubuntu: sudo apt-get install -y libgl1 libglib2.0-0'; exit 1; }
 	touch $@
 
-demo: $(READY)   ## make the sample corpora and run every stage on them
+demo: $(READY)   ## set up, make the sample corpora, run every stage on them
 	$(BIN)/agser sample -c $(CONFIG)
-	for stage in $(STAGES); do $(BIN)/agser $$stage -c $(CONFIG) || exit $$?; done
+	$(BIN)/agser run -c $(CONFIG)
 
-test: $(READY)   ## install and pass the tests
+test: $(READY)   ## set up and pass the tests
 	$(BIN)/python -m pytest -q -m "not slow"
 
 test-slow: $(READY)  ## chaos, soak, scale and long accuracy checks
