@@ -13,6 +13,9 @@ STAGES = {
     "evaluate": "Run directions x methods x seeds and compare.",
     "report": "Write the report as one HTML page.",
     "run": "All of the above from extract on, as one job.",
+    "card": "Write a data card of every extracted corpus.",
+    "export": "Write the trained model as a bundle to take away.",
+    "predict": "Predict files with such a bundle.",
     "settings": "Explain every key of an experiment file.",
 }
 
