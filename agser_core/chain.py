@@ -9,10 +9,13 @@ from agser_core.experiment import Experiment
 from agser_core.fingerprint import code_version
 from agser_core.outputs import StageOutput
 
+_RUNNING = {"clips_per_unit", "failure_budget", "clip_seconds_limit", "recycle_after"}
+"""Settings of extraction that say how it runs, not what comes out."""
+
 
 def extract_output(experiment: Experiment, corpus: str) -> StageOutput:
     """Tables clips, segments, phone_vectors, errors of one corpus."""
-    settings = experiment.extract.model_dump(exclude={"clips_per_unit", "failure_budget"})
+    settings = experiment.extract.model_dump(exclude=_RUNNING)
     settings["speech"].pop("device")
     reader = f"corpora/{MODULES.get(experiment.corpora[corpus].adapter, 'manifest')}"
     identity = {

@@ -77,7 +77,11 @@ class ExtractSettings(Settings):
     mouth: MouthSettings = MouthSettings()
     phones: PhoneSettings = PhoneSettings()
     speech: SpeechSettings = SpeechSettings()
-    clips_per_unit: int = Field(8, ge=1, description="clips that are committed together")
+    clips_per_unit: int = Field(8, ge=1, description="clips that are committed together; more in a very large corpus")
+    clip_seconds_limit: float = Field(
+        300, gt=0, description="a clip that takes longer is given up; so is one whose decoder or tracker crashes"
+    )
+    recycle_after: int = Field(1000, ge=1, description="clips after which a worker's native code is started afresh")
     failure_budget: float = Field(
         0.05, ge=0, le=1, description="share of clips that may fail before the exit code is 1"
     )

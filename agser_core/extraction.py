@@ -2,16 +2,18 @@
 
 import contextlib
 import dataclasses
+import os
 import time
+import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
 
 from agser_core import media, tables
 from agser_core.corpora.clip import Clip
-from agser_core.errors import AgserError, ClipError
+from agser_core.errors import AgserError, ClipError, StorageError
 from agser_core.experiment import ExtractSettings
 from agser_core.mouth.mediapipe_tracker import MediaPipeTracker
 from agser_core.mouth.openface import read_openface
@@ -27,6 +29,7 @@ from agser_core.storage import Location
 
 SAMPLING_RATE = 16000
 TABLES = ("clips", "segments", "tracks", "phone_vectors", "errors")
+_ENCODED_TOGETHER = 60.0  # seconds of speech; with all layers of a large model a minute is 300 MB of vectors
 
 
 @dataclasses.dataclass
@@ -40,8 +43,40 @@ class Unit:
     errors: pa.Table
     seconds: dict[str, float]
 
+    @classmethod
+    def of(cls, rows: dict[str, list[dict]], seconds: dict[str, float]) -> "Unit":
+        schemas = (tables.CLIPS, tables.SEGMENTS, tables.TRACKS, tables.PHONE_VECTORS, tables.ERRORS)
+        made = (tables.from_rows(rows.get(name, ()), schema) for name, schema in zip(TABLES, schemas, strict=True))
+        return cls(*made, dict(seconds))
+
+    @classmethod
+    def joined(cls, units: list["Unit"]) -> "Unit":
+        """Several units as one."""
+        seconds = sum((Counter(unit.seconds) for unit in units), Counter())
+        return cls(*(pa.concat_tables(getattr(unit, name) for unit in units) for name in TABLES), dict(seconds))
+
     def tables(self) -> dict[str, pa.Table]:
         return {name: getattr(self, name) for name in TABLES}
+
+
+@dataclasses.dataclass
+class _Files:
+    """Local paths of a clip's files."""
+
+    audio: str
+    video: str | None
+    phones: str | None
+    openface: str | None
+
+
+@dataclasses.dataclass
+class _Described:
+    """A clip before encoding: its speech, its phones, and the rows so far."""
+
+    clip: Clip
+    waveform: np.ndarray
+    phones: list[Phone]
+    rows: dict[str, list[dict]]
 
 
 class ClipExtractor:
@@ -59,59 +94,97 @@ class ClipExtractor:
     def vector_shape(self) -> tuple[int, int]:
         return self.encoder.n_layers, self.encoder.dimension
 
-    def extract(self, clips: list[Clip]) -> Unit:
-        """Extract clips. A clip that fails becomes a row of errors and leaves no other trace."""
-        seconds: Counter = Counter()
-        rows: dict[str, list[dict]] = {name: [] for name in TABLES}
-        for clip in clips:
-            step = _Step(seconds)
-            try:
-                for name, new in self._extract_clip(clip, step).items():
-                    rows[name] += new
-            except ClipError as error:
-                rows["errors"].append(_error_row(clip, step.name, error))
-        schemas = (tables.CLIPS, tables.SEGMENTS, tables.TRACKS, tables.PHONE_VECTORS, tables.ERRORS)
-        made = (tables.from_rows(rows[name], schema) for name, schema in zip(TABLES, schemas, strict=True))
-        return Unit(*made, dict(seconds))
+    def extract(self, clips: list[Clip], working: Callable[[list[str]], None] = lambda clip_ids: None) -> Unit:
+        """Extract clips. A clip that fails becomes a row of errors and leaves no other trace.
 
-    def _extract_clip(self, clip: Clip, step: "_Step") -> dict[str, list[dict]]:
-        """The rows of one clip by table. Raises ClipError; `step.name` then says in which step."""
-        with contextlib.ExitStack() as stack:
+        working is told which clips are being decoded, tracked or encoded from now on, and the empty list while storage
+        is waited for: whoever sets time limits needs to know. Raises StorageError, which is no clip's fault.
+        """
+        seconds: Counter = Counter()
+        errors: list[dict] = []
+        described = [found for clip in clips if (found := self._describe(clip, _Step(seconds), errors, working))]
+        rows: dict[str, list[dict]] = {name: [] for name in TABLES}
+        for group in _alike(described):
+            working([member.clip.clip_id for member in group])
+            self._encode(group, _Step(seconds), errors)
+        for member in described:  # in the order of the clips
+            for name, new in member.rows.items():
+                rows[name] += new if "phone_vectors" in member.rows else []
+        return Unit.of({**rows, "errors": errors}, seconds)
+
+    def _describe(
+        self, clip: Clip, step: "_Step", errors: list[dict], working: Callable[[list[str]], None]
+    ) -> _Described | None:
+        """Everything but the encoder's part; None where the clip fails."""
+        with contextlib.ExitStack() as stack, _collect(clip, step, errors):
+            working([])
             with step("read"):
-                audio = _copy(stack, clip.audio_uri)
-                same = clip.video_uri == clip.audio_uri
-                video = clip.video_uri and (audio if same else _copy(stack, clip.video_uri))
+                files = self._fetch(clip, stack)
+            working([clip.clip_id])
             with step("decode audio"):
-                waveform = media.read_audio(audio, SAMPLING_RATE)
+                waveform = media.read_audio(files.audio, SAMPLING_RATE)
             duration = len(waveform) / SAMPLING_RATE
             with step("phones"):
-                phones, source = self._phones(clip, waveform, duration, stack)
+                phones, source = self._phones(clip, waveform, duration, files.phones)
             track = movement = None
-            if video:
+            if files.video:
                 with step("track"):
-                    track = self._track(clip, video, duration)
+                    track = self._track(files, duration)
             with step("cut"):
                 if track is not None:
                     movement = trajectory(track, origin=self.settings.mouth.origin)
                 segments = [self._segment(clip, i, phone, track, movement) for i, phone in enumerate(phones)]
-            with step("encode"):
-                (frames,) = self.encoder.encode([waveform])
-                vectors = pool(frames, self.encoder.frame_rate, phones).astype(np.float16)
-        return {
-            "clips": [_clip_row(clip, duration, source, track)],
-            "segments": segments,
-            "tracks": [] if track is None else [_track_row(clip, track)],
-            "phone_vectors": [
-                {"clip_id": clip.clip_id, "position": position, "vector": vector.ravel()}
-                for position, vector in enumerate(vectors)
-            ],
-        }
+            rows = {
+                "clips": [_clip_row(clip, duration, source, track)],
+                "segments": segments,
+                "tracks": [] if track is None else [_track_row(clip, track)],
+            }
+            return _Described(clip, waveform, phones, rows)
+        return None
 
-    def _phones(
-        self, clip: Clip, waveform: np.ndarray, duration: float, stack: contextlib.ExitStack
-    ) -> tuple[list[Phone], str]:
-        if clip.phones_uri and self.settings.phones.source == "auto":
-            return read_phones(_copy(stack, clip.phones_uri), duration)
+    def _encode(self, group: list[_Described], step: "_Step", errors: list[dict]) -> None:
+        """Encode clips together; where that fails each by itself, so that only the faulty one is lost."""
+        if len(group) == 1:
+            with _collect(group[0].clip, step, errors):
+                self._add_vectors(group, step)
+            return
+        try:
+            self._add_vectors(group, step)
+        except Exception:  # of whichever clip: encoded by itself it says so
+            for member in group:
+                self._encode([member], step, errors)
+
+    def _add_vectors(self, group: list[_Described], step: "_Step") -> None:
+        with step("encode"):
+            encoded = self.encoder.encode([member.waveform for member in group])
+            for member, frames in zip(group, encoded, strict=True):
+                vectors = pool(frames, self.encoder.frame_rate, member.phones).astype(np.float16)
+                member.rows["phone_vectors"] = [
+                    {"clip_id": member.clip.clip_id, "position": position, "vector": vector.ravel()}
+                    for position, vector in enumerate(vectors)
+                ]
+
+    def _fetch(self, clip: Clip, stack: contextlib.ExitStack) -> _Files:
+        """Local copies of a clip's files, which last as long as the stack."""
+        audio = _copy(stack, clip.audio_uri)
+        same = clip.video_uri == clip.audio_uri
+        video = clip.video_uri and (audio if same else _copy(stack, clip.video_uri))
+        own_phones = clip.phones_uri and self.settings.phones.source == "auto"
+        phones = _copy(stack, clip.phones_uri) if own_phones else None
+        if not video or self.tracker is not None:
+            return _Files(audio, video, phones, None)
+        csv = Location.parse(self.settings.mouth.openface_folder).join(f"{clip.clip_id}.csv")
+        if not csv.exists():
+            raise ClipError(
+                f"there is no OpenFace CSV {csv.uri}",
+                remedy="run OpenFace's FeatureExtraction on the clip, or set extract.mouth.source to mediapipe",
+                error_class="landmarks",
+            )
+        return _Files(audio, video, phones, _copy(stack, csv.uri))
+
+    def _phones(self, clip: Clip, waveform: np.ndarray, duration: float, file: str | None) -> tuple[list[Phone], str]:
+        if file:
+            return read_phones(file, duration)
         if not clip.transcript:
             raise ClipError(
                 "no transcript and no phone times",
@@ -121,18 +194,10 @@ class ClipExtractor:
         language = clip.language or "en"
         return self.aligner.align(waveform, SAMPLING_RATE, clip.transcript, language=language).phones, "aligner"
 
-    def _track(self, clip: Clip, video: str, duration: float) -> MouthTrack:
+    def _track(self, files: _Files, duration: float) -> MouthTrack:
         if self.tracker is not None:
-            return self.tracker.track(video)
-        csv = Location.parse(self.settings.mouth.openface_folder).join(f"{clip.clip_id}.csv")
-        if not csv.exists():
-            raise ClipError(
-                f"there is no OpenFace CSV {csv.uri}",
-                remedy="run OpenFace's FeatureExtraction on the clip, or set extract.mouth.source to mediapipe",
-                error_class="landmarks",
-            )
-        with csv.local_copy() as path:
-            return read_openface(path, duration, media.probe(video).video_start)
+            return self.tracker.track(files.video)
+        return read_openface(files.openface, duration, media.probe(files.video).video_start)
 
     def _segment(
         self, clip: Clip, position: int, phone: Phone, track: MouthTrack | None, movement: Trajectory | None
@@ -172,8 +237,48 @@ class _Step:
             self.seconds[name] += time.perf_counter() - start
 
 
+@contextlib.contextmanager
+def _collect(clip: Clip, step: _Step, errors: list[dict]) -> Iterator[None]:
+    """A clip's fault becomes a row of errors; a fault of the storage goes on to whoever runs the stage."""
+    try:
+        yield
+    except ClipError as error:
+        errors.append(error_row(clip, step.name, error))
+    except OSError as error:  # FFmpeg gives such errors for odd files too: the storage is at fault if it can't be read
+        for uri in {clip.audio_uri, clip.video_uri, clip.phones_uri} - {None}:
+            Location.parse(uri).read_bytes()
+        remedy = "export or download the clip again; it must open in an ordinary player"
+        errors.append(error_row(clip, step.name, ClipError(f"it can't be decoded: {error}", remedy=remedy)))
+    except (AgserError, MemoryError):
+        raise
+    except Exception as error:  # a library's surprise at one odd clip must not cost a long job
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}, line {where.lineno})"
+        remedy = "a fault of this program or a library: please report it with the clip"
+        errors.append(error_row(clip, step.name, ClipError(reason, remedy=remedy, error_class="unexpected")))
+
+
+def _alike(described: list[_Described]) -> list[list[_Described]]:
+    """Groups of clips of alike length, each of a bounded sum, for the encoder."""
+    groups: list[list[_Described]] = []
+    for member in sorted(described, key=lambda member: len(member.waveform)):
+        fits = groups and (len(groups[-1]) + 1) * len(member.waveform) <= _ENCODED_TOGETHER * SAMPLING_RATE
+        if fits:
+            groups[-1].append(member)
+        else:
+            groups.append([member])
+    return groups
+
+
 def _copy(stack: contextlib.ExitStack, uri: str) -> str:
-    return stack.enter_context(Location.parse(uri).local_copy())
+    try:
+        return stack.enter_context(Location.parse(uri).local_copy())
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise ClipError(
+                f"there is no file {uri}", remedy="correct the manifest's path, or fetch the clip"
+            ) from error
+        raise
 
 
 def _clip_row(clip: Clip, duration: float, alignment_source: str, track: MouthTrack | None) -> dict:
@@ -197,7 +302,8 @@ def _track_row(clip: Clip, track: MouthTrack) -> dict:
     }
 
 
-def _error_row(clip: Clip, step: str, error: ClipError) -> dict:
+def error_row(clip: Clip, step: str, error: ClipError) -> dict:
+    """The row of errors of a clip that failed in a step."""
     return {
         "clip_id": clip.clip_id,
         "corpus": clip.corpus,

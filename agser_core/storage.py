@@ -116,6 +116,14 @@ class Location:
 
         return insist(read, "read", self.uri)
 
+    def read_start(self, size: int = 1 << 16) -> bytes:
+        """The first bytes of the file, at most `size`."""
+        return insist(lambda: self._open_at_start(size), "read", self.uri)
+
+    def _open_at_start(self, size: int) -> bytes:
+        with self.filesystem.open_input_stream(self.path, compression=None) as stream:
+            return stream.read(size)
+
     def read_text(self, encoding: str = "utf-8") -> str:
         return self.read_bytes().decode(encoding)
 

@@ -16,6 +16,8 @@ STAGES = {
     "card": "Write a data card of every extracted corpus.",
     "export": "Write the trained model as a bundle to take away.",
     "predict": "Predict files with such a bundle.",
+    "check": "Try every location from every node, compare versions.",
+    "corpus": "Show what an adapter finds in a folder.",
     "settings": "Explain every key of an experiment file.",
 }
 

@@ -2,7 +2,11 @@
 
 import dataclasses
 import json
+import math
+import time
 from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
 
 from agser_core import corpora, tables
 from agser_core.chain import extract_output
@@ -12,35 +16,44 @@ from agser_core.extraction import TABLES, check_unique
 from agser_core.fingerprint import fingerprint
 from agser_core.outputs import StageOutput, peak_memory
 from agser_core.storage import Location
+from pipelines.extract_report import lines, measure
 from pipelines.progress import Progress
 from pipelines.stage import EXIT_BUDGET, say, stage_command
 
+_MOST_UNITS = 2000  # of a corpus: bounds the listing that a resumed job and every reader begin with
+
 
 class UnitExtractor:
-    """A Ray Data actor: extracts units of clips and writes each one's tables, then its commit mark."""
+    """A Ray Data actor: extracts units of clips and writes each one's tables, then its commit mark.
+
+    Tracker, decoders, aligner and encoder run in a child process, so that none of their crashes ends the actor.
+    """
 
     def __init__(self, settings: ExtractSettings, folder: str):
-        from agser_core.extraction import ClipExtractor
+        from agser_core.isolation import IsolatedExtractor
         from pipelines.ray_session import limit_threads
 
         limit_threads()
-        self.extractor, self.folder = ClipExtractor(settings), Location(folder)
+        self.extractor, self.folder = IsolatedExtractor(settings), Location(folder)
 
     def __call__(self, row: dict) -> dict:
-        unit, clips = row["unit"], [Clip(**clip) for clip in json.loads(row["clips"])]
+        unit, clips, started = row["unit"], [Clip(**clip) for clip in json.loads(row["clips"])], time.perf_counter()
         extracted = self.extractor.extract(clips)
         rows = {}
         for name, table in extracted.tables().items():
-            tables.write_parquet(table, self.folder.join(name, f"{unit}.parquet"))
             rows[name] = table.num_rows
+            if rows[name] or name != "errors":  # most units have none, and every file costs its readers
+                tables.write_parquet(table, self.folder.join(name, f"{unit}.parquet"))
         mark = {
             "clips": [clip.clip_id for clip in clips],
             "rows": rows,
             "seconds": extracted.seconds,
-            "peak_memory_bytes": peak_memory(),
+            "wall_seconds": time.perf_counter() - started,
+            "media_seconds": sum(extracted.clips["duration"].to_pylist()),
+            "peak_memory_bytes": peak_memory() + self.extractor.peak_memory_bytes,
             "vector_shape": self.extractor.vector_shape,
-            "encoder": self.extractor.encoder.name,
-            "pretrained": self.extractor.encoder.pretrained,
+            "encoder": self.extractor.encoder_name,
+            "pretrained": self.extractor.pretrained,
         }
         self.folder.join("units", f"{unit}.json").write_text(json.dumps(mark))
         return {"done": len(clips), "failed": rows["errors"]}
@@ -55,9 +68,10 @@ def committed_units(output: StageOutput) -> dict[str, dict]:
 
 
 def units_to_do(clips: list[Clip], marks: dict[str, dict], size: int) -> list[dict]:
-    """What is not committed yet, in units of `size` clips. A unit is named by its clips."""
+    """What is not committed yet, in units of `size` clips, or more where there are very many. Named by their clips."""
     done = {clip for mark in marks.values() for clip in mark["clips"]}
     left = [clip for clip in clips if clip.clip_id not in done]
+    size = max(size, math.ceil(len(left) / _MOST_UNITS))
     groups = [left[i : i + size] for i in range(0, len(left), size)]
     return [
         {
@@ -90,8 +104,8 @@ def plan_corpus(experiment: Experiment, name: str) -> Plan:
     return Plan(output, corpus, units_to_do(corpus.clips, committed_units(output), experiment.extract.clips_per_unit))
 
 
-def _extract_missing(experiment: Experiment, plan: Plan) -> None:
-    """Run a corpus' missing units on Ray, which must be connected."""
+def extract_missing(experiment: Experiment, plan: Plan, actor: type = UnitExtractor) -> None:
+    """Run a corpus' missing units on Ray, which must be connected, through actors of a class."""
     import ray.data
 
     from pipelines.ray_session import cluster_cpus
@@ -100,7 +114,7 @@ def _extract_missing(experiment: Experiment, plan: Plan) -> None:
     progress = Progress(f"extract {plan.name}", "clips", total, already=total - todo)
     workers = min(experiment.ray.extract_workers or cluster_cpus(), len(plan.units))
     results = ray.data.from_items(plan.units, override_num_blocks=min(len(plan.units), 32 * workers)).map(
-        UnitExtractor,
+        actor,
         fn_constructor_kwargs={"settings": experiment.extract, "folder": plan.output.folder.uri},
         compute=ray.data.ActorPoolStrategy(size=workers),
         num_cpus=1,
@@ -111,39 +125,38 @@ def _extract_missing(experiment: Experiment, plan: Plan) -> None:
         progress.add(row["done"], row["failed"])
 
 
-def _commit(output: StageOutput, corpus, marks: dict[str, dict]) -> dict:
+def _commit(output: StageOutput, corpus: corpora.Corpus, marks: dict[str, dict]) -> dict:
     """Name the committed parts in the manifest, and the files that the adapter could not take as errors."""
     for table in TABLES:
         rows = {unit: mark["rows"][table] for unit, mark in marks.items()}
-        output.adopt_table(table, [f"{unit}.parquet" for unit in sorted(rows)], sum(rows.values()))
-    problems = [
-        {
-            "clip_id": Location(problem.uri).name,
-            "corpus": corpus.name,
-            "stage": "extract",
-            "step": "list",
-            "error_class": "file",
-            "reason": problem.reason,
-            "remedy": problem.remedy,
-            "uri": problem.uri,
-        }
-        for problem in corpus.problems
-    ]
-    output.write_table("errors", tables.from_rows(problems, tables.ERRORS), part="listing")
+        parts = [f"{unit}.parquet" for unit in sorted(rows) if rows[unit] or table != "errors"]
+        output.adopt_table(table, parts, sum(rows.values()))
+    problems = tables.from_rows([_problem_row(corpus.name, problem) for problem in corpus.problems], tables.ERRORS)
+    failed = [output.folder.join("errors", f"{unit}.parquet") for unit, mark in marks.items() if mark["rows"]["errors"]]
+    errors = pa.concat_tables([problems, *(tables.read_parquet([file]) for file in failed)])
+    output.write_table("errors", problems, part="listing")
     some = next(iter(marks.values()), {})
-    seconds: dict[str, float] = {}
-    for mark in marks.values():
-        for step, spent in mark["seconds"].items():
-            seconds[step] = seconds.get(step, 0.0) + spent
     return output.commit(
-        worker_seconds={step: round(spent, 3) for step, spent in seconds.items()},
-        worker_peak_memory_bytes=max((mark["peak_memory_bytes"] for mark in marks.values()), default=0),
+        report=measure(marks.values(), errors),
         vector_shape=some.get("vector_shape"),
         encoder=some.get("encoder"),
         pretrained=some.get("pretrained"),
         notes=corpus.notes,
         missing=corpus.missing,
     )
+
+
+def _problem_row(corpus: str, problem: corpora.Problem) -> dict:
+    return {
+        "clip_id": Location(problem.uri).name,
+        "corpus": corpus,
+        "stage": "extract",
+        "step": "list",
+        "error_class": "file",
+        "reason": problem.reason,
+        "remedy": problem.remedy,
+        "uri": problem.uri,
+    }
 
 
 def run(experiment: Experiment) -> int | None:
@@ -160,7 +173,7 @@ def run(experiment: Experiment) -> int | None:
         with ray_session(experiment.ray):
             for plan in plans:
                 if plan.units:
-                    _extract_missing(experiment, plan)
+                    extract_missing(experiment, plan)
     codes = [_finish(plan, experiment.extract.failure_budget) for plan in plans]
     return max(codes) or None
 
@@ -173,6 +186,8 @@ def _finish(plan: Plan, failure_budget: float) -> int:
         manifest = output.manifest()
     else:
         manifest = _commit(output, plan.corpus, committed_units(output))
+        for line in lines(manifest["report"]):
+            say(line)
     rows = {table: entry["rows"] for table, entry in manifest["tables"].items()}
     failed = rows["errors"] / max(1, rows["clips"] + rows["errors"])
     counts = f"{rows['clips']} clips, {rows['segments']} phone segments, {rows['errors']} errors"

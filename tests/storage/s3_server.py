@@ -60,6 +60,11 @@ class Server:
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return key["AccessKeyId"], key["SecretAccessKey"]
 
+    def delete_key(self, key: str, key_of_asker: str, secret: str) -> None:
+        """Revoke an access key, as a user who may."""
+        iam = self.client("iam", key_of_asker, secret)
+        iam.delete_access_key(UserName=iam.get_access_key_last_used(AccessKeyId=key)["UserName"], AccessKeyId=key)
+
     def mind_who_asks(self, minds: bool = True) -> None:
         """From now on unknown keys are refused, and known ones get what their policy allows."""
         requests.post(f"{self.url}/moto-api/reset-auth", data="0" if minds else "inf", timeout=10).raise_for_status()

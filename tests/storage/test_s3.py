@@ -3,7 +3,10 @@
 import pytest
 
 from agser_core import storage_faults, tables
+from agser_core.corpora.clip import Clip
 from agser_core.errors import StorageError
+from agser_core.experiment import ExtractSettings
+from agser_core.isolation import IsolatedExtractor
 from agser_core.storage import Location
 
 
@@ -43,8 +46,7 @@ def test_a_revoked_key(bucket, server, sign_in):
     server.mind_who_asks()
     sign_in(key, secret)
     bucket.join("allowed.txt").write_text("1")
-    user = server.client("iam", key, secret).get_access_key_last_used(AccessKeyId=key)["UserName"]
-    server.client("iam", key, secret).delete_access_key(UserName=user, AccessKeyId=key)
+    server.delete_key(key, key, secret)
     for action in (bucket.list, lambda: bucket.join("new.txt").write_text("2")):
         with pytest.raises(StorageError, match=r"denied: .*Remedy: the access key is unknown, revoked"):
             action()
@@ -56,3 +58,17 @@ def test_a_bucket_that_does_not_exist(sign_in):
     sign_in()
     with pytest.raises(StorageError, match="no such bucket: .*Remedy: create the bucket"):
         Location.parse("s3://nobody-made-this/x").write_text("1")
+
+
+def test_a_clip_on_storage_that_refuses_ends_the_stage_and_one_that_is_gone_does_not(bucket, server, sign_in):
+    sign_in()
+    clip = Clip("a", "test", "test-anna", bucket.join("a.wav").uri, transcript="hello")
+    extractor = IsolatedExtractor(ExtractSettings())
+    (row,) = extractor.extract([clip]).errors.to_pylist()
+    extractor.close()
+    assert (row["step"], row["reason"]) == ("read", f"there is no file {clip.audio_uri}")
+    server.mind_who_asks()
+    extractor = IsolatedExtractor(ExtractSettings())
+    with pytest.raises(StorageError, match=r"could not .* s3://.*/a.wav, denied"):
+        extractor.extract([clip])
+    extractor.close()
