@@ -1,4 +1,5 @@
-"""Segments of different lengths, packed: one array of frames and the offsets where each segment starts (the Arrow list layout)."""
+"""Segments of different lengths, packed: one array of frames and the offsets where each segment starts (the Arrow
+list layout)."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ class Ragged:
 
     Attributes:
         frames: float32 or float64 [F, D], all frames of all segments one after another, C-contiguous.
-        offsets: int64 [N + 1]; segment i is ``frames[offsets[i]:offsets[i + 1]]``. The first offset may be above 0 (a slice
+        offsets: int64 [N + 1]; segment i is ``frames[offsets[i]:offsets[i + 1]]``. The first offset may be above 0 (a
+            slice
             of a larger array).
 
     Raises:
@@ -112,5 +114,6 @@ class Ragged:
 
 
 def as_ragged(segments: Ragged | np.ndarray | Sequence[np.ndarray]) -> Ragged:
-    """A `Ragged` from what callers have: itself, an array [N, n, D] or [N, n] (D = 1) of equal lengths, or a list of arrays."""
+    """A `Ragged` from what callers have: itself, an array [N, n, D] or [N, n] (D = 1) of equal lengths, or a list of
+    arrays."""
     return segments if isinstance(segments, Ragged) else Ragged.from_list(segments)

@@ -16,7 +16,8 @@ from agser_core.softdtw.pairs import Segments, pairwise
 
 @dataclass(frozen=True, eq=False)
 class Elbow:
-    """The curve over K: inertia and the silhouette of a sample (-1..1, higher is better) for each K, the two choices, the models."""
+    """The curve over K: inertia and the silhouette of a sample (-1..1, higher is better) for each K, the two choices,
+    the models."""
 
     clusters: list[int]
     inertia: list[float]
@@ -32,7 +33,8 @@ class Elbow:
 
 
 def elbow_point(clusters: list[int], inertia: list[float]) -> int:
-    """The K whose point lies farthest below the chord from the first to the last point of the curve, both axes scaled to 0..1.
+    """The K whose point lies farthest below the chord from the first to the last point of the curve, both axes scaled
+    to 0..1.
 
     The first of equals; the smallest K where the curve has fewer than three points or does not fall.
 
@@ -46,8 +48,15 @@ def elbow_point(clusters: list[int], inertia: list[float]) -> int:
     return int(clusters[int(below.argmax())])
 
 
-def choose_k(segments: Segments, clusters: Iterable[int], *, sample: int = 1000, random_state: int | None = None,
-             sample_weight: np.ndarray | None = None, **parameters: object) -> Elbow:
+def choose_k(
+    segments: Segments,
+    clusters: Iterable[int],
+    *,
+    sample: int = 1000,
+    random_state: int | None = None,
+    sample_weight: np.ndarray | None = None,
+    **parameters: object,
+) -> Elbow:
     """Fits every K and returns the curve.
 
     Args:

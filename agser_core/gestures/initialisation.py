@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from agser_core.gestures.lloyd import Shards
 from agser_core.ragged import Ragged, as_ragged
 from agser_core.softdtw.averages import resample
 from agser_core.softdtw.pairs import cross_values, scaling_for, self_values
+from agser_core.softdtw.statistics import BLOCK
 
 GAMMA_FRAMES = 4096  # frames in all that the median heuristic looks at
 
@@ -18,11 +20,21 @@ def median_gamma(frames: np.ndarray) -> float:
         ValueError: all frames are the same.
     """
     half = len(frames) // 2
-    squared = ((frames[:half] - frames[half:2 * half]) ** 2).sum(axis=1)
+    squared = ((frames[:half] - frames[half : 2 * half]) ** 2).sum(axis=1)
     squared = squared[squared > 0]
     if len(squared) == 0:
         raise ValueError("gamma='median' needs frames that differ; set gamma to a number")
     return float(np.median(squared))
+
+
+def choose_gamma(shards: Shards, size: int, seed: int) -> float:
+    """`median_gamma` of frames drawn from every block of the table's `size` segments."""
+    per_block = -(-GAMMA_FRAMES // -(-size // BLOCK))
+    samples = {
+        block: frames for part in shards.call("sample_frames", seed, per_block) for block, frames in part.items()
+    }
+    frames = np.concatenate([samples[block] for block in sorted(samples)])
+    return median_gamma(np.random.default_rng(seed).permutation(frames))
 
 
 def median_length(histogram: np.ndarray) -> int:
@@ -30,11 +42,20 @@ def median_length(histogram: np.ndarray) -> int:
     return int(np.searchsorted(np.cumsum(histogram), histogram.sum() / 2))
 
 
-def plus_plus(segments: Ragged, count: int, length: int, gamma: float, weights: np.ndarray, rng: np.random.Generator,
-              own: np.ndarray | None = None, threads: int = 1) -> np.ndarray:
+def plus_plus(
+    segments: Ragged,
+    count: int,
+    length: int,
+    gamma: float,
+    weights: np.ndarray,
+    rng: np.random.Generator,
+    own: np.ndarray | None = None,
+    threads: int = 1,
+) -> np.ndarray:
     """k-means++: segments drawn one after another, each with probability proportional to weight times potential.
 
-    The potential is the divergence to the nearest centroid so far: non-negative, and like a squared distance, so it is not squared
+    The potential is the divergence to the nearest centroid so far: non-negative, and like a squared distance, so it
+        is not squared
     again. Of 2 + ln K draws the one that leaves the least potential is kept (greedy k-means++).
 
     Args:
@@ -58,10 +79,50 @@ def plus_plus(segments: Ragged, count: int, length: int, gamma: float, weights: 
         drawn = rng.choice(len(segments), size=trials, p=share / share.sum())
         candidates = np.stack([resample(segments[int(i)], length) for i in drawn])
         left = np.minimum(potential[:, None], _divergence(segments, candidates, gamma, own, threads))
-        best = int((weights @ left).argmin())
+        best = int((weights[:, None] * left).sum(axis=0).argmin())
         centroids.append(candidates[best])
         potential = left[:, best]
     return np.stack(centroids)
+
+
+def parallel_start(
+    shards: Shards, size: int, count: int, length: int, gamma: float, seed: int, rounds: int = 5
+) -> np.ndarray:
+    """k-means||: a few passes that each draw about 2 K segments at once, then k-means of the drawn ones, weighted by
+    who is near.
+
+    Args:
+        shards: prepared (gamma set). size: segments in all.
+
+    Returns:
+        float64 [count, length, D]; the same for any division into shards.
+
+    Source:
+        Bahmani et al. 2012, algorithm 2, with the divergence (non-negative) in the place of the squared distance.
+    """
+    from agser_core.gestures.kmeans import SoftDTWKMeans
+
+    place = int(np.random.default_rng([seed, 0]).integers(size))
+    first = next(segment for segment in shards.call("segment", place) if segment is not None)
+    candidates = resample(first, length)[None]
+    potential = shards.sum("extend", candidates, 0)
+    for turn in range(1, rounds + 1):
+        drawn = (
+            [entry for part in shards.call("draw", seed, turn, 2 * count / potential) for entry in part]
+            if potential > 0
+            else []
+        )
+        if drawn:
+            new = np.stack([resample(segment, length) for _, segment in drawn])
+            potential = shards.sum("extend", new, len(candidates))
+            candidates = np.concatenate([candidates, new])
+    if (
+        len(candidates) <= count
+    ):  # few distinct segments: the rest of the centroids repeat, and empty clusters are filled later
+        return candidates[np.arange(count) % len(candidates)]
+    weights = shards.sum("candidate_weights", len(candidates))
+    model = SoftDTWKMeans(count, gamma=gamma, length=length, random_state=seed)
+    return model.fit(candidates, sample_weight=weights).cluster_centers_
 
 
 def _divergence(segments: Ragged, references: np.ndarray, gamma: float, own: np.ndarray, threads: int) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""k-means of mouth movements (or any series of different lengths) under the soft-DTW divergence: the articulatory gestures."""
+"""k-means of mouth movements (or any series of different lengths) under the soft-DTW divergence: the articulatory
+gestures."""
 
 from __future__ import annotations
 
@@ -9,14 +10,14 @@ from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from agser_core.gestures.initialisation import GAMMA_FRAMES, median_gamma, median_length, plus_plus
-from agser_core.gestures.lloyd import Fit, OneShard, lloyd
+from agser_core.gestures.initialisation import choose_gamma, median_length, plus_plus
+from agser_core.gestures.lloyd import Fit, Shards, lloyd
 from agser_core.ragged import Ragged, as_ragged
 from agser_core.softdtw.averages import check_weights
 from agser_core.softdtw.pairs import Metric, Segments, check_metric, pairwise
 from agser_core.softdtw.scaling import check_gamma
 from agser_core.softdtw.shard import Shard
-from agser_core.softdtw.statistics import BLOCK, total
+from agser_core.softdtw.statistics import total
 
 FORMAT = "agser.gestures.kmeans/1"
 
@@ -31,22 +32,39 @@ class SoftDTWKMeans(TransformerMixin, ClusterMixin, BaseEstimator):
         length: frames of the centroids, by default the median length of the segments.
         init: "k-means++" or an array [K, T, D].
         n_init: starts of which the best is kept (1 where `init` is an array).
-        max_iter: updates at most. tol: stop when the inertia falls by less than this share. passes: centroid updates an iteration.
+        max_iter: updates at most. tol: stop when the inertia falls by less than this share. passes: centroid updates
+            an iteration.
         polish: end with L-BFGS on the centroids.
         threads: threads to use; results are the same for any number.
         random_state: seed.
 
     Attributes:
-        cluster_centers_: float64 [K, T, D]. labels_: int32 [N]. inertia_: weighted sum of the metric to the nearest centroid.
-        n_iter_: updates of the best start. gamma_: the gamma used. objectives_: the inertia at every assignment of the best start.
-        temperature_: median divergence of a segment to its centroid, the tau of `membership`.
+        cluster_centers_: float64 [K, T, D]. labels_: int32 [N]. inertia_: weighted sum of the metric to the nearest
+            centroid.
+        n_iter_: updates of the best start. gamma_: the gamma used. objectives_: the inertia at every assignment of
+            the best start.
+        temperature_: median divergence of the segments to their centroid, the tau of `membership`.
 
-    Segments are a `Ragged`, a list of arrays [n_i, D], or an array [N, n, D] or [N, n]. float32 input is computed in float32.
+    Segments are a `Ragged`, a list of arrays [n_i, D], or an array [N, n, D] or [N, n]. float32 input is computed in
+    float32.
     """
 
-    def __init__(self, n_clusters: int = 10, *, gamma: float | str = "median", metric: Metric = "divergence", length: int | None = None,
-                 init: str | np.ndarray = "k-means++", n_init: int = 3, max_iter: int = 50, tol: float = 1e-4, passes: int = 1,
-                 polish: bool = False, threads: int = 1, random_state=None) -> None:
+    def __init__(
+        self,
+        n_clusters: int = 10,
+        *,
+        gamma: float | str = "median",
+        metric: Metric = "divergence",
+        length: int | None = None,
+        init: str | np.ndarray = "k-means++",
+        n_init: int = 3,
+        max_iter: int = 50,
+        tol: float = 1e-4,
+        passes: int = 1,
+        polish: bool = False,
+        threads: int = 1,
+        random_state=None,
+    ) -> None:
         self.n_clusters, self.gamma, self.metric, self.length, self.init = n_clusters, gamma, metric, length, init
         self.n_init, self.max_iter, self.tol, self.passes, self.polish = n_init, max_iter, tol, passes, polish
         self.threads, self.random_state = threads, random_state
@@ -55,60 +73,73 @@ class SoftDTWKMeans(TransformerMixin, ClusterMixin, BaseEstimator):
         """Finds the centroids.
 
         Raises:
-            ValueError: more clusters than segments, NaN or infinity, empty segments, mixed D (the segment is named), gamma <= 0.
+            ValueError: more clusters than segments, NaN or infinity, empty segments, mixed D (the segment is named),
+                gamma <= 0.
         """
         check_metric(self.metric)
         segments = as_ragged(X)
         if not 1 <= self.n_clusters <= len(segments):
-            raise ValueError(f"n_clusters = {self.n_clusters} for {len(segments)} segments: wanted 1 to the number of segments")
+            raise ValueError(
+                f"n_clusters = {self.n_clusters} for {len(segments)} segments: wanted 1 to the number of segments"
+            )
         weights = check_weights(sample_weight, len(segments))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         shard = Shard(segments, weights, threads=self.threads)
         magnitude, histogram = shard.describe()
-        self.gamma_ = self._choose_gamma(shard, seed)
-        own_sum = total(shard.prepare(self.gamma_, self.metric, magnitude, len(histogram) - 1))
+        gamma = (
+            choose_gamma(Shards.of(shard), len(segments), seed) if self.gamma == "median" else check_gamma(self.gamma)
+        )
+        own_sum = total(
+            shard.prepare(
+                gamma, self.metric, magnitude, len(histogram) - 1, segments.frames.mean(axis=0, dtype=np.float64)
+            )
+        )
         length = median_length(histogram) if self.length is None else self.length
-        best = min((self._run(shard, start, own_sum, length, seed) for start in range(self._starts())), key=lambda run: run[0].inertia)
+        best = min(
+            (self._run(shard, start, gamma, own_sum, length, seed) for start in range(self._starts())),
+            key=lambda run: run[0].inertia,
+        )
         fit, self.labels_, distances = best
-        self.cluster_centers_, self.inertia_, self.n_iter_, self.objectives_ = fit.centroids, fit.inertia, fit.n_iter, fit.objectives
-        self.n_features_in_ = segments.dimension
-        self.temperature_ = self._temperature(shard, distances)
-        return self
+        shard.labels, shard.distances = self.labels_, distances
+        return self._adopt(fit, gamma, float(np.median(shard.sample_divergences(1, fit.centroids))))
 
     def _starts(self) -> int:
         return self.n_init if isinstance(self.init, str) else 1
 
-    def _choose_gamma(self, shard: Shard, seed: int) -> float:
-        if self.gamma != "median":
-            return check_gamma(self.gamma)
-        blocks = -(-len(shard.segments) // BLOCK)
-        samples = shard.sample_frames(seed, -(-GAMMA_FRAMES // blocks))
-        frames = np.concatenate([samples[block] for block in sorted(samples)])
-        return median_gamma(np.random.default_rng(seed).permutation(frames))
-
-    def _run(self, shard: Shard, start: int, own_sum: float, length: int, seed: int) -> tuple[Fit, np.ndarray, np.ndarray]:
+    def _run(
+        self, shard: Shard, start: int, gamma: float, own_sum: float, length: int, seed: int
+    ) -> tuple[Fit, np.ndarray, np.ndarray]:
         if isinstance(self.init, str):
             if self.init != "k-means++":
                 raise ValueError(f'init must be "k-means++" or an array [K, T, D], got {self.init!r}')
             rng = np.random.default_rng([seed, start])
-            centroids = plus_plus(shard.segments, self.n_clusters, length, self.gamma_, shard.weights, rng, shard.own, self.threads)
+            centroids = plus_plus(
+                shard.segments, self.n_clusters, length, gamma, shard.weights, rng, shard.own, self.threads
+            )
         else:
             centroids = np.asarray(self.init, np.float64)
             if centroids.ndim != 3 or centroids.shape[::2] != (self.n_clusters, shard.segments.dimension):
-                raise ValueError(f"init has shape {centroids.shape}, wanted ({self.n_clusters}, T, {shard.segments.dimension})")
+                raise ValueError(
+                    f"init has shape {centroids.shape}, wanted ({self.n_clusters}, T, {shard.segments.dimension})"
+                )
         constant = -0.5 * own_sum if self.metric == "divergence" else 0.0
-        fit = lloyd(OneShard(shard), centroids, gamma=self.gamma_, metric=self.metric, constant=constant, max_iter=self.max_iter,
-                    tol=self.tol, passes=self.passes, polish=self.polish)
+        fit = lloyd(
+            Shards.of(shard),
+            centroids,
+            gamma=gamma,
+            metric=self.metric,
+            constant=constant,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            passes=self.passes,
+            polish=self.polish,
+        )
         return fit, shard.labels.copy(), shard.distances.copy()
 
-    def _temperature(self, shard: Shard, distances: np.ndarray) -> float:
-        """Median divergence within clusters; the smallest positive number where every segment is its centroid."""
-        if self.metric == "soft_dtw":
-            distances = self._divergences(shard.segments).min(axis=1)
-        return max(float(np.median(distances)), np.finfo(np.float64).tiny)
-
     def _divergences(self, segments: Ragged) -> np.ndarray:
-        return pairwise(segments, self.cluster_centers_.astype(segments.frames.dtype), self.gamma_, threads=self.threads)
+        return pairwise(
+            segments, self.cluster_centers_.astype(segments.frames.dtype), self.gamma_, threads=self.threads
+        )
 
     def transform(self, X: Segments) -> np.ndarray:
         """float64 [N, K]: the metric of every segment to every centroid."""
@@ -125,7 +156,8 @@ class SoftDTWKMeans(TransformerMixin, ClusterMixin, BaseEstimator):
         return self.fit(X, sample_weight=sample_weight).labels_
 
     def membership(self, X: Segments) -> np.ndarray:
-        """float64 [N, K]: softmax over clusters of - divergence / tau, tau the median divergence within clusters; rows sum to 1."""
+        """float64 [N, K]: softmax over clusters of - divergence / tau, tau the median divergence within clusters;
+        rows sum to 1."""
         exponent = -self._divergences(self._check(X)) / self.temperature_
         exponent -= exponent.max(axis=1, keepdims=True)
         share = np.exp(exponent)
@@ -140,7 +172,9 @@ class SoftDTWKMeans(TransformerMixin, ClusterMixin, BaseEstimator):
         check_is_fitted(self, "cluster_centers_")
         segments = as_ragged(X)
         if segments.dimension != self.n_features_in_:
-            raise ValueError(f"the segments have D = {segments.dimension}, the model was fitted with D = {self.n_features_in_}")
+            raise ValueError(
+                f"the segments have D = {segments.dimension}, the model was fitted with D = {self.n_features_in_}"
+            )
         return segments
 
     def to_json(self) -> str:
@@ -151,9 +185,19 @@ class SoftDTWKMeans(TransformerMixin, ClusterMixin, BaseEstimator):
             parameters["init"] = parameters["init"].tolist()
         if not isinstance(parameters["random_state"], int | None):
             raise ValueError("only a model with random_state an integer or None can be saved")
-        return json.dumps({"format": FORMAT, "parameters": parameters, "centroids": self.cluster_centers_.tolist(),
-                           "gamma": self.gamma_, "temperature": self.temperature_, "inertia": self.inertia_,
-                           "n_iter": self.n_iter_, "objectives": self.objectives_}, allow_nan=False)
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "parameters": parameters,
+                "centroids": self.cluster_centers_.tolist(),
+                "gamma": self.gamma_,
+                "temperature": self.temperature_,
+                "inertia": self.inertia_,
+                "n_iter": self.n_iter_,
+                "objectives": self.objectives_,
+            },
+            allow_nan=False,
+        )
 
     @classmethod
     def from_json(cls, text: str) -> SoftDTWKMeans:
@@ -168,9 +212,22 @@ class SoftDTWKMeans(TransformerMixin, ClusterMixin, BaseEstimator):
         parameters = stored["parameters"]
         if isinstance(parameters["init"], list):
             parameters["init"] = np.array(parameters["init"])
-        model = cls(**parameters)
-        model.cluster_centers_ = np.array(stored["centroids"])
-        model.gamma_, model.temperature_ = stored["gamma"], stored["temperature"]
-        model.inertia_, model.n_iter_, model.objectives_ = stored["inertia"], stored["n_iter"], stored["objectives"]
-        model.n_features_in_ = model.cluster_centers_.shape[2]
-        return model
+        fit = Fit(np.array(stored["centroids"]), stored["inertia"], stored["objectives"], stored["n_iter"])
+        return cls(**parameters)._adopt(fit, stored["gamma"], stored["temperature"])
+
+    @classmethod
+    def from_fit(cls, fit: Fit, gamma: float, temperature: float, **parameters: object) -> SoftDTWKMeans:
+        """The estimator of a fit made elsewhere (`sharded.py`), without labels. temperature: median divergence within
+        clusters."""
+        return cls(len(fit.centroids), **parameters)._adopt(fit, gamma, temperature)
+
+    def _adopt(self, fit: Fit, gamma: float, temperature: float) -> SoftDTWKMeans:
+        self.cluster_centers_, self.inertia_, self.n_iter_, self.objectives_ = (
+            fit.centroids,
+            fit.inertia,
+            fit.n_iter,
+            fit.objectives,
+        )
+        self.gamma_, self.temperature_ = gamma, max(temperature, np.finfo(np.float64).tiny)
+        self.n_features_in_ = fit.centroids.shape[2]
+        return self

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
@@ -14,41 +13,56 @@ from agser_core.softdtw.shard import Shard
 from agser_core.softdtw.statistics import Statistics, total
 
 
-class Shards(Protocol):
-    """The table's segments, in one shard or many."""
+class Shards:
+    """The table's segments in one shard or many, near or far; sums over all of them.
 
-    def assign(self, centroids: np.ndarray) -> tuple[Statistics, int]: ...
+    Args:
+        call: call(method, *arguments) runs that method of `Shard` on every shard, returns the results in the order of
+            the table.
+    """
 
-    def refine(self, centroids: np.ndarray) -> Statistics: ...
+    def __init__(self, call: Callable[..., list]) -> None:
+        self.call = call
 
-    def worst_served(self, count: int) -> list[tuple[float, int, np.ndarray]]: ...
-
-
-class OneShard:
-    """`Shards` of a single shard in this process."""
-
-    def __init__(self, shard: Shard) -> None:
-        self.shard = shard
+    @classmethod
+    def of(cls, *shards: Shard) -> Shards:
+        """Shards in this process."""
+        return cls(lambda method, *arguments: [getattr(shard, method)(*arguments) for shard in shards])
 
     def assign(self, centroids: np.ndarray) -> tuple[Statistics, int]:
-        nodes, moved = self.shard.assign(centroids)
-        return total(nodes), moved
+        """Every segment to its nearest centroid: the statistics, and how many labels moved."""
+        results = self.call("assign", centroids)
+        return self._total([nodes for nodes, _ in results]), sum(moved for _, moved in results)
 
     def refine(self, centroids: np.ndarray) -> Statistics:
-        return total(self.shard.refine(centroids))
+        """Statistics at other centroids, the labels as they are."""
+        return self.sum("refine", centroids)
 
     def worst_served(self, count: int) -> list[tuple[float, int, np.ndarray]]:
-        return self.shard.worst_served(count)
+        """`Shard.worst_served` over the whole table."""
+        found = [entry for part in self.call("worst_served", count) for entry in part]
+        return sorted(found, key=lambda entry: (-entry[0], entry[1]))[:count]
+
+    def sum(self, method: str, *arguments: object):
+        """The sum of a method that returns nodes of the fixed tree."""
+        return self._total(self.call(method, *arguments))
+
+    @staticmethod
+    def _total(parts: list[dict]):
+        return total({place: value for nodes in parts for place, value in nodes.items()})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Progress:
-    """One assignment pass: `objective` is the inertia at `centroids`, `moved` the labels that changed, `count` the cluster sizes."""
+    """One assignment pass, and all that a fit needs to go on from it: objectives so far (the last is the inertia at
+    `centroids`),
+    labels that moved, cluster sizes, damping of the divergence's steps."""
 
     iteration: int
-    objective: float
-    moved: int
+    objectives: list[float]
     centroids: np.ndarray
+    damping: np.ndarray
+    moved: int
     count: np.ndarray
 
 
@@ -63,25 +77,45 @@ class Fit:
     converged: bool = False
 
 
-def lloyd(shards: Shards, centroids: np.ndarray, *, gamma: float, metric: Metric, constant: float = 0.0, max_iter: int = 50,
-          tol: float = 1e-4, passes: int = 1, polish: bool = False, start_iteration: int = 0,
-          report: Callable[[Progress], None] = lambda progress: None) -> Fit:
+def lloyd(
+    shards: Shards,
+    centroids: np.ndarray,
+    *,
+    gamma: float,
+    metric: Metric,
+    constant: float = 0.0,
+    max_iter: int = 50,
+    tol: float = 1e-4,
+    passes: int = 1,
+    polish: bool = False,
+    resume: Progress | None = None,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Fit:
     """Lloyd's algorithm under soft-DTW or its divergence; the objective never rises.
 
-    Each iteration assigns every segment to its nearest centroid, fills empty clusters with the segments served worst, and takes
+    Each iteration assigns every segment to its nearest centroid, fills empty clusters with the segments served worst,
+    and takes
     `passes` centroid updates (`objective_and_step`). At the end the shards' labels belong to the returned centroids.
 
     Args:
         shards: the segments. centroids: float64 [K, T, D], the start.
         constant: what to add to the objective: - sum w s(x, x) / 2 for the divergence.
-        max_iter: updates at most. tol: stop when the objective falls by less than this share of itself, or no label moves.
+        max_iter: updates at most. tol: stop when the objective falls by less than this share of itself, or no label
+            moves.
         polish: end with L-BFGS on the centroids of the last labels, then assign once more.
-        start_iteration: number of the first iteration (a resumed fit). report: called after each assignment.
+        resume: a report of an earlier, broken off call with the same arguments: goes on from there, to the same result.
+        report: called after each assignment.
     """
     centroids = np.array(centroids, np.float64)
-    damping = np.ones(len(centroids))
-    objectives: list[float] = []
-    iteration, converged, halted = start_iteration, False, False
+    damping, objectives, iteration = np.ones(len(centroids)), [], 0
+    if resume is not None:  # the assignment it reports is made again, for the shards' labels
+        centroids, damping, iteration, objectives = (
+            resume.centroids,
+            resume.damping,
+            resume.iteration,
+            resume.objectives[:-1],
+        )
+    converged = halted = False
     while True:
         statistics, moved = shards.assign(centroids)
         if not halted and iteration < max_iter and (statistics.weight == 0).any():
@@ -89,7 +123,7 @@ def lloyd(shards: Shards, centroids: np.ndarray, *, gamma: float, metric: Metric
             statistics, moved = shards.assign(centroids)
         step = objective_and_step(statistics, centroids, gamma, metric, damping)
         objectives.append(float(step.objective.sum()) + constant)
-        report(Progress(iteration, objectives[-1], moved, centroids, statistics.count))
+        report(Progress(iteration, list(objectives), centroids, damping, moved, statistics.count))
         if halted or iteration >= max_iter:
             break
         if len(objectives) > 1:
@@ -113,12 +147,14 @@ def lloyd(shards: Shards, centroids: np.ndarray, *, gamma: float, metric: Metric
             damping = np.where(better, np.minimum(1, 2 * damping), damping / 2)
             shorter = centroids + (step.proposal - centroids) / 2
             centroids = np.where(better[:, None, None], step.proposal, centroids)
-            step = type(step)(np.where(better, trial.objective, step.objective),
-                              np.where(better[:, None, None], trial.proposal, shorter))
+            step = type(step)(
+                np.where(better, trial.objective, step.objective),
+                np.where(better[:, None, None], trial.proposal, shorter),
+            )
         if polish and iteration >= max_iter:
             halted = True
             centroids = polished(centroids, shards.refine, gamma, metric)
-    return Fit(centroids, objectives[-1], objectives, iteration - start_iteration, converged)
+    return Fit(centroids, objectives[-1], objectives, iteration, converged)
 
 
 def fill_empty(centroids: np.ndarray, weight: np.ndarray, worst: list[tuple[float, int, np.ndarray]]) -> np.ndarray:

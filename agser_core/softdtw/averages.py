@@ -37,19 +37,24 @@ def resample(series: np.ndarray, length: int) -> np.ndarray:
     return series[before] * (1 - share) + series[after] * share
 
 
-def sum_statistics(segments: Ragged, labels: np.ndarray, weights: np.ndarray, centroids: np.ndarray, scaling: Scaling,
-                   threads: int = 1) -> Statistics:
+def sum_statistics(
+    segments: Ragged, labels: np.ndarray, weights: np.ndarray, centroids: np.ndarray, scaling: Scaling, threads: int = 1
+) -> Statistics:
     """`block_statistics` over any number of segments, summed along the fixed tree."""
+
     def task(start: int) -> Statistics:
         stop = min(start + BLOCK, len(segments))
-        return block_statistics(segments.slice(start, stop), labels[start:stop], weights[start:stop], centroids, scaling)[0]
+        return block_statistics(
+            segments.slice(start, stop), labels[start:stop], weights[start:stop], centroids, scaling
+        )[0]
 
     parts = run_tasks([lambda start=start: task(start) for start in range(0, len(segments), BLOCK)], threads)
     return total(subtree_sums(dict(enumerate(parts))))
 
 
 def self_statistics(centroids: np.ndarray, gamma: float) -> Statistics:
-    """Statistics of every centroid [K, T, D] with itself: `value` is s(c, c); `gradient` is the derivative of s(c, c) / 2."""
+    """Statistics of every centroid [K, T, D] with itself: `value` is s(c, c); `gradient` is the derivative of s(c, c)
+    / 2."""
     own = as_ragged(np.asarray(centroids, np.float64))
     scaling = scaling_for(own, own, gamma)
     return block_statistics(own, np.arange(len(own)), np.ones(len(own)), centroids, scaling)[0]
@@ -63,12 +68,16 @@ class Step:
     proposal: np.ndarray  # [K, T, D]
 
 
-def objective_and_step(statistics: Statistics, centroids: np.ndarray, gamma: float, metric: Metric, damping: np.ndarray) -> Step:
+def objective_and_step(
+    statistics: Statistics, centroids: np.ndarray, gamma: float, metric: Metric, damping: np.ndarray
+) -> Step:
     """The centroid update.
 
-    Raw soft-DTW: with the path shares E fixed, sum_x s(x, c) is bounded above by a quadratic in c that touches it here; its
+    Raw soft-DTW: with the path shares E fixed, sum_x s(x, c) is bounded above by a quadratic in c that touches it
+    here; its
     minimum c_j = S_j / W_j can only lower the sum (majorise-minimise; no step size).
-    Divergence: - s(c, c) / 2 is not bounded that way. Its gradient joins the same step, c - damping * gradient / (2 W), and the
+    Divergence: - s(c, c) / 2 is not bounded that way. Its gradient joins the same step, c - damping * gradient / (2
+        W), and the
     caller keeps a proposal only where the objective did fall, else halves the damping.
 
     Args:
@@ -85,15 +94,17 @@ def objective_and_step(statistics: Statistics, centroids: np.ndarray, gamma: flo
     return Step(statistics.value - 0.5 * statistics.weight * own.value, proposal)
 
 
-def soft_dtw_gradient(segments: Segments, reference: np.ndarray, gamma: float, *, weights: np.ndarray | None = None,
-                      threads: int = 1) -> tuple[float, np.ndarray]:
+def soft_dtw_gradient(
+    segments: Segments, reference: np.ndarray, gamma: float, *, weights: np.ndarray | None = None, threads: int = 1
+) -> tuple[float, np.ndarray]:
     """sum_i w_i s(x_i, c) and its derivative with respect to the reference c.
 
     Args:
         segments: one series [n, D] or N of them, as `pairwise` takes. reference: [T, D]. weights: [N], ones by default.
 
     Returns:
-        the value, and float64 [T, D]: 2 (c W - S), with S, W as in `statistics.py`. For the derivative with respect to one x,
+        the value, and float64 [T, D]: 2 (c W - S), with S, W as in `statistics.py`. For the derivative with respect
+            to one x,
         swap the two (soft-DTW is symmetric).
 
     Source:
@@ -110,9 +121,19 @@ def soft_dtw_gradient(segments: Segments, reference: np.ndarray, gamma: float, *
     return float(statistics.value[0]), statistics.gradient(centroids)[0]
 
 
-def barycenter(segments: Segments, gamma: float, *, length: int | None = None, init: np.ndarray | None = None,
-               weights: np.ndarray | None = None, metric: Metric = "soft_dtw", max_iter: int = 100, tol: float = 1e-6,
-               polish: bool = False, threads: int = 1) -> np.ndarray:
+def barycenter(
+    segments: Segments,
+    gamma: float,
+    *,
+    length: int | None = None,
+    init: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    metric: Metric = "soft_dtw",
+    max_iter: int = 100,
+    tol: float = 1e-6,
+    polish: bool = False,
+    threads: int = 1,
+) -> np.ndarray:
     """The series c that (locally) minimises sum_i w_i s(x_i, c), or the same sum of divergences.
 
     Args:
@@ -121,7 +142,8 @@ def barycenter(segments: Segments, gamma: float, *, length: int | None = None, i
         init: start [T, D]; by default the mean of the segments resampled to `length`.
         weights: [N] >= 0, ones by default.
         metric: "soft_dtw" (update c = sum E x / sum E) or "divergence" (damped step); see `objective_and_step`.
-        max_iter: passes over the data. tol: stop when the sum falls by less than this, relative to gamma times the weight plus the sum.
+        max_iter: passes over the data. tol: stop when the sum falls by less than this, relative to gamma times the
+            weight plus the sum.
         polish: finish with L-BFGS.
         threads: threads to use; the result is the same for any number.
 
@@ -176,7 +198,7 @@ def polished(centroids: np.ndarray, evaluate, gamma: float, metric: Metric, max_
         value, gradient = statistics.value.sum(), statistics.gradient(at)
         if metric == "divergence":
             own = self_statistics(at, gamma)
-            value = value - 0.5 * statistics.weight @ own.value
+            value = value - 0.5 * (statistics.weight * own.value).sum()
             gradient = gradient - statistics.weight[:, None, None] * own.gradient(at)
         return float(value), gradient.ravel()
 

@@ -1,25 +1,33 @@
-"""The soft-DTW recursion for many series at once: one lane = one series, the lane loop innermost, so the compiler vectorises it.
+"""The soft-DTW recursion for many series at once: one lane = one series, the lane loop innermost, so the compiler
+vectorises it.
 
     P[i, j] = 2**-cost[i, j] (P[i-1, j] + P[i, j-1] + P[i-1, j-1]),   soft-DTW = -gamma ln P[n-1, T-1]
     E[i, j] = share (by weight) of the paths through the cell = d soft-DTW / d cost, followed backwards along the shares
-              that the terms have in P: up, diag, the rest left (Cuturi & Blondel 2017, algorithm 2, without exponentials)
+              that the terms have in P: up, diag, the rest left (Cuturi & Blondel 2017, algorithm 2, without
+                  exponentials)
 
-Inputs are shifted and scaled by sqrt(log2(e) / gamma) on the way in, so 2**-cost is exp(-squared distance / gamma), and results are
-in units of gamma ln 2. Shorter series of a batch are continued by their last frame; what they need is read off (or, backwards,
+Inputs are shifted and scaled by sqrt(log2(e) / gamma) on the way in, so 2**-cost is exp(-squared distance / gamma),
+and results are
+in units of gamma ln 2. Shorter series of a batch are continued by their last frame; what they need is read off (or,
+backwards,
 started from) at their own last row, so a series' result does not depend, to the last bit, on its company.
 
 Layouts, L lanes innermost everywhere; D is padded with zeros to whole chunks of 4; rows of series come in pairs.
     tile     [n / 2] [D] [2 rows]                     the series
     table    [T / 4] [D] [4 columns], [T % 4] [D]     one reference, no lanes
     costs    [T] [2 rows]                             of one pair of rows
-    states   [T + 1] [2] [mantissa, exponent]         P of the last two rows as integers; column 0 stands left of the first
+    states   [T + 1] [2] [mantissa, exponent]         P of the last two rows as integers; column 0 stands left of the
+    first
     shares   [n / 2] [T] [2 rows] [up, then E | diag]
     flow     [T + 1] [below, left, passing, visits]   E on its way; column j at place j + 1
     sums     [T / 4] [D / 4] [4 dimensions] [4 columns]
 
-Why it is fast where it is: arrays that a loop writes are few and hold everything at constant distances, because before each lane loop
-the compiler tests whether arrays overlap, and with a dozen arrays that test costs more than the loop. Columns are counted
-through an array, because it would otherwise make that test once for all columns, find them side by side, and give up. Trip counts are
+Why it is fast where it is: arrays that a loop writes are few and hold everything at constant distances, because
+before each lane loop
+the compiler tests whether arrays overlap, and with a dozen arrays that test costs more than the loop. Columns are
+counted
+through an array, because it would otherwise make that test once for all columns, find them side by side, and give up.
+Trip counts are
 constant where values must stay in registers. The helper arithmetic sits in this file because numba's on-disk cache
 notices changes of a kernel's own file only.
 """
@@ -41,8 +49,10 @@ ROWS = 2  # series frames taken at a time
 U1, U2, U3 = np.uint64(1), np.uint64(2), np.uint64(3)
 
 
-# Path sums leave the range of any float as soon as gamma is small, and rescaling whole rows (as hidden Markov models do) fails silently:
-# entries of one row differ by factors of e^1000. So every sum is mantissa * 2**exponent with an exponent of its own, the mantissa kept
+# Path sums leave the range of any float as soon as gamma is small, and rescaling whole rows (as hidden Markov models
+# do) fails silently:
+# entries of one row differ by factors of e^1000. So every sum is mantissa * 2**exponent with an exponent of its own,
+# the mantissa kept
 # as its bits.
 
 
@@ -85,11 +95,13 @@ def inverse_power(y):
 @overload(inverse_power, jit_options=INLINED)
 def _inverse_power(y):
     if y == types.float32:
+
         def implementation(y):
             whole = np.float32(np.rint(y))
             r = y - whole
             return ONE + r * (A1 + r * (A2 + r * (A3 + r * (A4 + r * A5)))), np.int32(whole)
     else:
+
         def implementation(y):
             shifted = y + ROUND_64
             r = y - (shifted - ROUND_64)
@@ -97,13 +109,15 @@ def _inverse_power(y):
             low = 1.0 + r * (B1 + r * (B2 + r * (B3 + r * (B4 + r * B5))))
             high = B6 + r * (B7 + r * (B8 + r * (B9 + r * (B10 + r * B11))))
             return low + r2 * r2 * r2 * high, np.int64(np.float64(shifted).view(np.int64) - ROUND_64_BITS)
+
     return implementation
 
 
 def scaled(mantissa, exponent, largest):
     """mantissa (bits) * 2**(exponent - largest) for exponent <= largest; below 2**-60 (2**-500) it stays at about that.
 
-    An integer addition to the exponent bits: no rounding. What stops at the bound is far below the rounding of the sum it enters,
+    An integer addition to the exponent bits: no rounding. What stops at the bound is far below the rounding of the
+        sum it enters,
     and products of such shares stay clear of subnormal numbers.
     """
 
@@ -111,13 +125,16 @@ def scaled(mantissa, exponent, largest):
 @overload(scaled, jit_options=INLINED)
 def _scaled(mantissa, exponent, largest):
     if mantissa == types.int32:
+
         def implementation(mantissa, exponent, largest):
             k = max(np.int32(exponent - largest), np.int32(-60))
             return np.int32(mantissa + np.int32(k << np.int32(23))).view(np.float32)
     else:
+
         def implementation(mantissa, exponent, largest):
             k = max(exponent - largest, -500)
             return np.int64(mantissa + np.int64(k << 52)).view(np.float64)
+
     return implementation
 
 
@@ -128,15 +145,22 @@ def split(value, exponent, whole):
 @overload(split, jit_options=INLINED)
 def _split(value, exponent, whole):
     if value == types.float32:
+
         def implementation(value, exponent, whole):
             bits = np.float32(value).view(np.int32)
-            return (np.int32((bits & np.int32(0x7FFFFF)) | np.int32(0x3F800000)),
-                    np.int32(np.int32(bits >> np.int32(23)) - np.int32(127) + exponent - whole))
+            return (
+                np.int32((bits & np.int32(0x7FFFFF)) | np.int32(0x3F800000)),
+                np.int32(np.int32(bits >> np.int32(23)) - np.int32(127) + exponent - whole),
+            )
     else:
+
         def implementation(value, exponent, whole):
             bits = np.float64(value).view(np.int64)
-            return (np.int64((bits & 0xFFFFFFFFFFFFF) | 0x3FF0000000000000),
-                    np.int64((bits >> 52) - 1023 + exponent - whole))
+            return (
+                np.int64((bits & 0xFFFFFFFFFFFFF) | 0x3FF0000000000000),
+                np.int64((bits >> 52) - 1023 + exponent - whole),
+            )
+
     return implementation
 
 
@@ -153,7 +177,8 @@ def _from_bits(mantissa):
 
 @njit(**OPTIONS)
 def largest_bits(bits, mask):
-    """Largest bit pattern of floats viewed as integers [M], the mask clearing the sign; they order as magnitudes, NaN above infinity."""
+    """Largest bit pattern of floats viewed as integers [M], the mask clearing the sign; they order as magnitudes, NaN
+    above infinity."""
     largest = bits[0] & mask
     for i in range(len(bits)):
         largest = max(largest, bits[i] & mask)
@@ -165,12 +190,13 @@ def aligned(size, value):
     """`size` copies of the value from the start of a cache line on."""
     whole = np.full(size + 64, value)
     first = ((-whole.ctypes.data) % 64) // whole.itemsize
-    return whole[first:first + size]
+    return whole[first : first + size]
 
 
 @njit(**OPTIONS)
 def gather(frames, offsets, members, first, count, rows, shift, scale, tile, starts, staged):
-    """Fills the tile with `rows` frames of the series members[first:first + count]; spare lanes repeat the last series."""
+    """Fills the tile with `rows` frames of the series members[first:first + count]; spare lanes repeat the last
+    series."""
     dimension = frames.shape[1]
     lanes = lane_count(scale)
     flat = frames.reshape(-1)
@@ -185,7 +211,7 @@ def gather(frames, offsets, members, first, count, rows, shift, scale, tile, sta
                 x, y = np.uint64(starts[lane] + at), np.uint64(lane * CHUNK)
                 x0, x1, x2, x3 = flat[x], flat[x + U1], flat[x + U2], flat[x + U3]
                 staged[y], staged[y + U1], staged[y + U2], staged[y + U3] = x0, x1, x2, x3
-            out = tile[i >> 1][(at * ROWS + (i & 1)) * lanes:]
+            out = tile[i >> 1][(at * ROWS + (i & 1)) * lanes :]
             s0, s1, s2, s3 = shift[at], shift[at + 1], shift[at + 2], shift[at + 3]
             for lane in range(lanes):
                 x0, x1, x2, x3 = staged[4 * lane], staged[4 * lane + 1], staged[4 * lane + 2], staged[4 * lane + 3]
@@ -194,7 +220,7 @@ def gather(frames, offsets, members, first, count, rows, shift, scale, tile, sta
                 out[2 * ROWS * lanes + lane] = (x2 - s2) * scale
                 out[3 * ROWS * lanes + lane] = (x3 - s3) * scale
         for d in range(whole * CHUNK, dimension):
-            out = tile[i >> 1][(d * ROWS + (i & 1)) * lanes:]
+            out = tile[i >> 1][(d * ROWS + (i & 1)) * lanes :]
             for lane in range(lanes):
                 out[lane] = (flat[starts[lane] + d] - shift[d]) * scale
 
@@ -206,13 +232,18 @@ def cost_rows(x, table, length, chunks, costs):
     costs[:] = 0
     whole = length // COLUMNS
     for part in range(whole):
-        out = costs[part * COLUMNS * ROWS * lanes:]
+        out = costs[part * COLUMNS * ROWS * lanes :]
         for chunk in range(chunks):
-            xs = x[chunk * CHUNK * ROWS * lanes:]
-            cs = table[(part * chunks + chunk) * CHUNK * COLUMNS:]
+            xs = x[chunk * CHUNK * ROWS * lanes :]
+            cs = table[(part * chunks + chunk) * CHUNK * COLUMNS :]
             for lane in range(lanes):
                 a0, b0, a1, b1 = out[lane], out[lanes + lane], out[2 * lanes + lane], out[3 * lanes + lane]
-                a2, b2, a3, b3 = out[4 * lanes + lane], out[5 * lanes + lane], out[6 * lanes + lane], out[7 * lanes + lane]
+                a2, b2, a3, b3 = (
+                    out[4 * lanes + lane],
+                    out[5 * lanes + lane],
+                    out[6 * lanes + lane],
+                    out[7 * lanes + lane],
+                )
                 for d in range(CHUNK):
                     x0, x1 = xs[d * ROWS * lanes + lane], xs[d * ROWS * lanes + lanes + lane]
                     c0, c1, c2, c3 = cs[d * COLUMNS], cs[d * COLUMNS + 1], cs[d * COLUMNS + 2], cs[d * COLUMNS + 3]
@@ -225,12 +256,17 @@ def cost_rows(x, table, length, chunks, costs):
                     b2 += (x1 - c2) * (x1 - c2)
                     b3 += (x1 - c3) * (x1 - c3)
                 out[lane], out[lanes + lane], out[2 * lanes + lane], out[3 * lanes + lane] = a0, b0, a1, b1
-                out[4 * lanes + lane], out[5 * lanes + lane], out[6 * lanes + lane], out[7 * lanes + lane] = a2, b2, a3, b3
+                out[4 * lanes + lane], out[5 * lanes + lane], out[6 * lanes + lane], out[7 * lanes + lane] = (
+                    a2,
+                    b2,
+                    a3,
+                    b3,
+                )
     for j in range(whole * COLUMNS, length):
-        out = costs[j * ROWS * lanes:]
+        out = costs[j * ROWS * lanes :]
         for chunk in range(chunks):
-            xs = x[chunk * CHUNK * ROWS * lanes:]
-            cs = table[(j * chunks + chunk) * CHUNK:]
+            xs = x[chunk * CHUNK * ROWS * lanes :]
+            cs = table[(j * chunks + chunk) * CHUNK :]
             for lane in range(lanes):
                 a0, b0 = out[lane], out[lanes + lane]
                 for d in range(CHUNK):
@@ -242,33 +278,42 @@ def cost_rows(x, table, length, chunks, costs):
 
 @njit(**OPTIONS)
 def start_row(i, no_path, lanes, states):
-    """Left of column 0 there is no path, except the one that starts at the corner of the first row. Even rows are read from slot 0."""
+    """Left of column 0 there is no path, except the one that starts at the corner of the first row. Even rows are
+    read from slot 0."""
     old = (i & 1) * 2 * lanes
     new = 2 * lanes - old
-    states[old + lanes:old + 2 * lanes] = no_path * (i != 0)
-    states[new + lanes:new + 2 * lanes] = no_path
+    states[old + lanes : old + 2 * lanes] = no_path * (i != 0)
+    states[new + lanes : new + 2 * lanes] = no_path
 
 
 @njit(**OPTIONS)
 def clear(states, no_path, lanes):
     """No path through any column of slot 0, which row 0 is read from; mantissas stay as they are."""
     for at in range(0, len(states), 4 * lanes):
-        states[at + lanes:at + 2 * lanes] = no_path
+        states[at + lanes : at + 2 * lanes] = no_path
 
 
 @njit(forceinline=True, **OPTIONS)
 def forward_row(costs, columns, states, old):
-    """Row i of P from row i - 1, which stands in slot `old` = i % 2 (a literal at each call, so that distances are constants)."""
+    """Row i of P from row i - 1, which stands in slot `old` = i % 2 (a literal at each call, so that distances are
+    constants)."""
     lanes = lane_count(states[0])
     new = 1 - old
     for j in columns:
-        s, y = states[j * 4 * lanes:], costs[(j * ROWS + old) * lanes:]
+        s, y = states[j * 4 * lanes :], costs[(j * ROWS + old) * lanes :]
         for lane in range(lanes):
             p, whole = inverse_power(y[lane])
-            up_e, diag_e, left_e = s[(5 + 2 * old) * lanes + lane], s[(1 + 2 * old) * lanes + lane], s[(1 + 2 * new) * lanes + lane]
+            up_e, diag_e, left_e = (
+                s[(5 + 2 * old) * lanes + lane],
+                s[(1 + 2 * old) * lanes + lane],
+                s[(1 + 2 * new) * lanes + lane],
+            )
             e = max(max(up_e, diag_e), left_e)
-            total = (scaled(s[(4 + 2 * old) * lanes + lane], up_e, e) + scaled(s[2 * old * lanes + lane], diag_e, e)
-                     + scaled(s[2 * new * lanes + lane], left_e, e))
+            total = (
+                scaled(s[(4 + 2 * old) * lanes + lane], up_e, e)
+                + scaled(s[2 * old * lanes + lane], diag_e, e)
+                + scaled(s[2 * new * lanes + lane], left_e, e)
+            )
             s[(4 + 2 * new) * lanes + lane], s[(5 + 2 * new) * lanes + lane] = split(total * p, e, whole)
 
 
@@ -278,10 +323,14 @@ def forward_row_shares(costs, columns, states, one, shares, old):
     lanes = lane_count(one)
     new = 1 - old
     for j in columns:
-        s, y, share = states[j * 4 * lanes:], costs[(j * ROWS + old) * lanes:], shares[(j * ROWS + old) * 2 * lanes:]
+        s, y, share = states[j * 4 * lanes :], costs[(j * ROWS + old) * lanes :], shares[(j * ROWS + old) * 2 * lanes :]
         for lane in range(lanes):
             p, whole = inverse_power(y[lane])
-            up_e, diag_e, left_e = s[(5 + 2 * old) * lanes + lane], s[(1 + 2 * old) * lanes + lane], s[(1 + 2 * new) * lanes + lane]
+            up_e, diag_e, left_e = (
+                s[(5 + 2 * old) * lanes + lane],
+                s[(1 + 2 * old) * lanes + lane],
+                s[(1 + 2 * new) * lanes + lane],
+            )
             e = max(max(up_e, diag_e), left_e)
             up, diag = scaled(s[(4 + 2 * old) * lanes + lane], up_e, e), scaled(s[2 * old * lanes + lane], diag_e, e)
             total = up + diag + scaled(s[2 * new * lanes + lane], left_e, e)
@@ -292,9 +341,10 @@ def forward_row_shares(costs, columns, states, one, shares, old):
 
 @njit(**OPTIONS)
 def keep_ended(i, ends, column, states, kept):
-    """Copies mantissa and exponent at the column of lanes whose last row this is, out of the slot that row i was written to."""
+    """Copies mantissa and exponent at the column of lanes whose last row this is, out of the slot that row i was
+    written to."""
     lanes = lane_count(kept[0])
-    s = states[((column + 1) * 4 + 2 - 2 * (i & 1)) * lanes:]
+    s = states[((column + 1) * 4 + 2 - 2 * (i & 1)) * lanes :]
     for lane in range(lanes):
         kept[lane] = s[lane] if ends[lane] == i else kept[lane]
         kept[lanes + lane] = s[lanes + lane] if ends[lane] == i else kept[lanes + lane]
@@ -341,8 +391,16 @@ def values(frames, offsets, members, lengths, tables, targets, length, shift, sc
     lanes = lane_count(one)
     chunks = -(-frames.shape[1] // CHUNK)
     tile, starts, staged = series_tile(frames, lengths[-1], one)
-    costs, states = aligned(length * ROWS * lanes, one), aligned((length + 1) * 4 * lanes, split(one, no_path, no_path)[0])
-    ends, kept, logarithm, columns = aligned(lanes, no_path), aligned(2 * lanes, no_path), aligned(lanes, 0.0), np.arange(length)
+    costs, states = (
+        aligned(length * ROWS * lanes, one),
+        aligned((length + 1) * 4 * lanes, split(one, no_path, no_path)[0]),
+    )
+    ends, kept, logarithm, columns = (
+        aligned(lanes, no_path),
+        aligned(2 * lanes, no_path),
+        aligned(lanes, 0.0),
+        np.arange(length),
+    )
     for first in range(0, len(members), lanes):
         batch = min(lanes, len(members) - first)
         n = lengths[first + batch - 1]
@@ -369,8 +427,16 @@ def self_values(frames, offsets, members, lengths, shift, scale, one, no_path, o
     lanes = lane_count(one)
     dimension, longest = frames.shape[1], lengths[-1]
     tile, starts, staged = series_tile(frames, longest, one)
-    costs, states = aligned(longest * ROWS * lanes, one), aligned((longest + 1) * 4 * lanes, split(one, no_path, no_path)[0])
-    ends, kept, logarithm, columns = aligned(lanes, no_path), aligned(2 * lanes, no_path), aligned(lanes, 0.0), np.arange(longest)
+    costs, states = (
+        aligned(longest * ROWS * lanes, one),
+        aligned((longest + 1) * 4 * lanes, split(one, no_path, no_path)[0]),
+    )
+    ends, kept, logarithm, columns = (
+        aligned(lanes, no_path),
+        aligned(2 * lanes, no_path),
+        aligned(lanes, 0.0),
+        np.arange(longest),
+    )
     for first in range(0, len(members), lanes):
         batch = min(lanes, len(members) - first)
         n = lengths[first + batch - 1]
@@ -381,10 +447,10 @@ def self_values(frames, offsets, members, lengths, shift, scale, one, no_path, o
         for i in range(n):
             start_row(i, no_path, lanes, states)
             for j in columns[:n]:
-                row = costs[(j * ROWS + (i & 1)) * lanes:]
+                row = costs[(j * ROWS + (i & 1)) * lanes :]
                 row[:lanes] = 0
                 for d in range(dimension):
-                    x, y = tile[i >> 1][(d * ROWS + (i & 1)) * lanes:], tile[j >> 1][(d * ROWS + (j & 1)) * lanes:]
+                    x, y = tile[i >> 1][(d * ROWS + (i & 1)) * lanes :], tile[j >> 1][(d * ROWS + (j & 1)) * lanes :]
                     for lane in range(lanes):
                         row[lane] += (x[lane] - y[lane]) * (x[lane] - y[lane])
             if i % ROWS == 0:
@@ -398,10 +464,11 @@ def self_values(frames, offsets, members, lengths, shift, scale, one, no_path, o
 
 @njit(**OPTIONS)
 def backward_row(shares, row, last_to_first, flow, tiny):
-    """One row of E, written over the up shares; `flow` carries what enters it from below and from the right, and on to the row above."""
+    """One row of E, written over the up shares; `flow` carries what enters it from below and from the right, and on
+    to the row above."""
     lanes = lane_count(tiny)
     for j in last_to_first:
-        share, f = shares[(j * ROWS + row) * 2 * lanes:], flow[j * 4 * lanes:]
+        share, f = shares[(j * ROWS + row) * 2 * lanes :], flow[j * 4 * lanes :]
         for lane in range(lanes):
             e = f[4 * lanes + lane] + f[5 * lanes + lane]
             e = e if e > tiny else tiny - tiny  # no subnormal numbers
@@ -420,9 +487,9 @@ def accumulate(tile, shares, pairs, length, chunks, sums):
     for part in range(-(-length // COLUMNS)):
         at = part * COLUMNS * ROWS * 2 * lanes
         for chunk in range(chunks):
-            out = sums[(part * chunks + chunk) * COLUMNS * CHUNK * lanes:]
+            out = sums[(part * chunks + chunk) * COLUMNS * CHUNK * lanes :]
             for pair in range(0, pairs - 1, 2):
-                x, y = tile[pair][chunk * CHUNK * ROWS * lanes:], tile[pair + 1][chunk * CHUNK * ROWS * lanes:]
+                x, y = tile[pair][chunk * CHUNK * ROWS * lanes :], tile[pair + 1][chunk * CHUNK * ROWS * lanes :]
                 e, f = shares[pair][at:], shares[pair + 1][at:]
                 for lane in range(lanes):
                     for d in range(CHUNK):
@@ -430,25 +497,32 @@ def accumulate(tile, shares, pairs, length, chunks, sums):
                         x2, x3 = y[d * ROWS * lanes + lane], y[d * ROWS * lanes + lanes + lane]
                         for j in range(COLUMNS):
                             out[(d * COLUMNS + j) * lanes + lane] += (
-                                e[j * 4 * lanes + lane] * x0 + e[(j * 4 + 2) * lanes + lane] * x1
-                                + f[j * 4 * lanes + lane] * x2 + f[(j * 4 + 2) * lanes + lane] * x3)
+                                e[j * 4 * lanes + lane] * x0
+                                + e[(j * 4 + 2) * lanes + lane] * x1
+                                + f[j * 4 * lanes + lane] * x2
+                                + f[(j * 4 + 2) * lanes + lane] * x3
+                            )
             if pairs % 2:
-                x, e = tile[pairs - 1][chunk * CHUNK * ROWS * lanes:], shares[pairs - 1][at:]
+                x, e = tile[pairs - 1][chunk * CHUNK * ROWS * lanes :], shares[pairs - 1][at:]
                 for lane in range(lanes):
                     for d in range(CHUNK):
                         x0, x1 = x[d * ROWS * lanes + lane], x[d * ROWS * lanes + lanes + lane]
                         for j in range(COLUMNS):
                             out[(d * COLUMNS + j) * lanes + lane] += (
-                                e[j * 4 * lanes + lane] * x0 + e[(j * 4 + 2) * lanes + lane] * x1)
+                                e[j * 4 * lanes + lane] * x0 + e[(j * 4 + 2) * lanes + lane] * x1
+                            )
 
 
 @njit(**OPTIONS)
-def statistics(frames, offsets, members, lengths, weights, table, length, shift, scale, one, no_path, tiny, out, sums, visits):
+def statistics(
+    frames, offsets, members, lengths, weights, table, length, shift, scale, one, no_path, tiny, out, sums, visits
+):
     """Soft-DTW to one reference and what its gradient is made of, summed over the series.
 
     Args:
         as `values`; weights [M] of the float type; table: one reference; tiny: shares below it count as none.
-        out: float64 [N, 1], set at the members. sums, visits: float64 [T, D], [T]; S = sum E x (shifted and scaled) and W = sum E,
+        out: float64 [N, 1], set at the members. sums, visits: float64 [T, D], [T]; S = sum E x (shifted and scaled)
+            and W = sum E,
             both with the weights, are added to them.
     """
     lanes = lane_count(one)
@@ -457,7 +531,10 @@ def statistics(frames, offsets, members, lengths, weights, table, length, shift,
     chunks, parts = -(-dimension // CHUNK), -(-length // COLUMNS)
     tile, starts, staged = series_tile(frames, lengths[-1], one)
     shares = aligned(len(tile) * parts * COLUMNS * ROWS * 2 * lanes, zero).reshape(len(tile), -1)
-    costs, states = aligned(length * ROWS * lanes, one), aligned((length + 1) * 4 * lanes, split(one, no_path, no_path)[0])
+    costs, states = (
+        aligned(length * ROWS * lanes, one),
+        aligned((length + 1) * 4 * lanes, split(one, no_path, no_path)[0]),
+    )
     ends, kept, logarithm = aligned(lanes, no_path), aligned(2 * lanes, no_path), aligned(lanes, 0.0)
     columns, last_to_first = np.arange(length), np.arange(length)[::-1].copy()
     flow, start = aligned((length + 1) * 4 * lanes, zero), (length * 4 + 1) * lanes
@@ -482,7 +559,7 @@ def statistics(frames, offsets, members, lengths, weights, table, length, shift,
                 keep_ended(i, ends, length - 1, states, kept)
         write_values(kept, members, first, batch, 0, logarithm, out)
         for j in columns:
-            flow[(j + 1) * 4 * lanes:((j + 1) * 4 + 1) * lanes] = zero
+            flow[(j + 1) * 4 * lanes : ((j + 1) * 4 + 1) * lanes] = zero
         for i in range(n - 1, -1, -1):
             for lane in range(lanes):
                 flow[start + lane] = lane_weights[lane] if ends[lane] == i else zero
@@ -491,7 +568,7 @@ def statistics(frames, offsets, members, lengths, weights, table, length, shift,
         if n % ROWS:  # the odd row out belongs to nobody
             for j in columns:
                 at = (j * ROWS + 1) * 2 * lanes
-                shares[n >> 1, at:at + lanes] = zero
+                shares[n >> 1, at : at + lanes] = zero
         accumulate(tile, shares, (n + 1) // ROWS, length, chunks, lane_sums)
     for j in range(length):
         for lane in range(lanes):

@@ -36,7 +36,7 @@ def batches(segments: Ragged) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for start in range(0, len(segments), NEAR):
         members, lengths = by_length(segments, np.arange(start, min(start + NEAR, len(segments))))
         for first in range(0, len(members), TASK):
-            yield members[first:first + TASK], lengths[first:first + TASK]
+            yield members[first : first + TASK], lengths[first : first + TASK]
 
 
 def scaling_for(segments: Ragged, references: Ragged, gamma: float) -> Scaling:
@@ -44,7 +44,7 @@ def scaling_for(segments: Ragged, references: Ragged, gamma: float) -> Scaling:
     gamma = check_gamma(gamma)
     check_dimension(segments, references)
     magnitude = max(check_finite(segments), check_finite(references, "reference"))
-    used = references.frames[references.offsets[0]:references.offsets[-1]]
+    used = references.frames[references.offsets[0] : references.offsets[-1]]
     steps = int(segments.lengths.max() + references.lengths.max())
     return choose_scaling(magnitude, used.mean(axis=0, dtype=np.float64), steps, gamma, segments.frames.dtype)
 
@@ -70,37 +70,65 @@ def cross_values(segments: Ragged, references: Ragged, scaling: Scaling, threads
 
     def task(members: np.ndarray, member_lengths: np.ndarray) -> None:
         for group, table in zip(groups, tables, strict=True):
-            kernel.values(segments.frames, segments.offsets, members, member_lengths, table, group, int(lengths[group[0]]),
-                          scaling.shift, scaling.scale, scaling.one, scaling.no_path, out)
+            kernel.values(
+                segments.frames,
+                segments.offsets,
+                members,
+                member_lengths,
+                table,
+                group,
+                int(lengths[group[0]]),
+                scaling.shift,
+                scaling.scale,
+                scaling.one,
+                scaling.no_path,
+                out,
+            )
 
     run_tasks([lambda part=part: task(*part) for part in batches(segments)], threads)
     out *= scaling.unit
     return out
 
 
-def self_values(segments: Ragged, gamma: float, threads: int = 1) -> np.ndarray:
+def own_values(segments: Ragged, scaling: Scaling, threads: int = 1) -> np.ndarray:
     """float64 [N]: soft-DTW of every segment with itself, the s(x, x) of the divergence."""
-    scaling = scaling_for(segments, segments, gamma)
     out = np.empty((len(segments), 1))
     segments = segments.astype(scaling.dtype)
 
     def task(members: np.ndarray, lengths: np.ndarray) -> None:
-        kernel.self_values(segments.frames, segments.offsets, members, lengths, scaling.shift, scaling.scale,
-                           scaling.one, scaling.no_path, out)
+        kernel.self_values(
+            segments.frames,
+            segments.offsets,
+            members,
+            lengths,
+            scaling.shift,
+            scaling.scale,
+            scaling.one,
+            scaling.no_path,
+            out,
+        )
 
     run_tasks([lambda part=part: task(*part) for part in batches(segments)], threads)
     out *= scaling.unit
     return out[:, 0]
 
 
-def pairwise(segments: Segments, references: Segments, gamma: float, *, metric: Metric = "divergence", threads: int = 1) -> np.ndarray:
+def self_values(segments: Ragged, gamma: float, threads: int = 1) -> np.ndarray:
+    """`own_values` with checks, and a scaling of the segments' own."""
+    return own_values(segments, scaling_for(segments, segments, gamma), threads)
+
+
+def pairwise(
+    segments: Segments, references: Segments, gamma: float, *, metric: Metric = "divergence", threads: int = 1
+) -> np.ndarray:
     """Soft-DTW or its divergence of every segment to every reference.
 
     Args:
         segments: N series [n_i, D] (`Ragged`, list of arrays, or array [N, n, D]). Computed in their float type.
         references: K series [m_k, D] of any lengths.
         gamma: smoothing, in squared units of the coordinates, above 0.
-        metric: "soft_dtw" s(x, y) = softmin over monotone paths of the summed squared distances (it can be negative), or
+        metric: "soft_dtw" s(x, y) = softmin over monotone paths of the summed squared distances (it can be negative),
+            or
             "divergence" s(x, y) - s(x, x)/2 - s(y, y)/2 >= 0, which is 0 exactly where x = y.
         threads: threads to use; the result is the same to the last bit for any number.
 

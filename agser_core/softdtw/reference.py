@@ -1,4 +1,5 @@
-"""Soft-DTW of one pair as the papers write it: float64, logarithms, no tricks. What the kernel is tested against, and the way for
+"""Soft-DTW of one pair as the papers write it: float64, logarithms, no tricks. What the kernel is tested against, and
+the way for
 pairs so long that the kernel's 64 lanes would not fit into memory."""
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def path_costs(cost: np.ndarray, gamma: float) -> np.ndarray:
 def path_shares(cost: np.ndarray, r: np.ndarray, gamma: float) -> np.ndarray:
     """E [n, m] = d soft-DTW / d cost, from `path_costs`.
 
-    Source: Cuturi & Blondel 2017, algorithm 2: e_ij = sum over the cells k that follow ij of e_k exp((r_k - r_ij - cost_k) / gamma).
+    Source: Cuturi & Blondel 2017, algorithm 2: e_ij = sum over the cells k that follow ij of e_k exp((r_k - r_ij -
+        cost_k) / gamma).
     """
     n, m = cost.shape
     e = np.zeros((n + 1, m + 1))

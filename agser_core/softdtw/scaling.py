@@ -1,4 +1,5 @@
-"""From the caller's numbers to the kernel's: checks, the common shift and scale, and which float type holds the result safely."""
+"""From the caller's numbers to the kernel's: checks, the common shift and scale, and which float type holds the
+result safely."""
 
 from __future__ import annotations
 
@@ -22,19 +23,24 @@ def check_gamma(gamma: float) -> float:
     return float(gamma)
 
 
-def check_finite(segments: Ragged, what: str = "segment") -> float:
-    """Largest |coordinate| of the segments; ValueError that names the first segment with NaN or infinity."""
-    frames = segments.frames[segments.offsets[0]:segments.offsets[-1]]
+def check_finite(segments: Ragged, what: str = "segment", first: int = 0) -> float:
+    """Largest |coordinate| of the segments; ValueError that names the first segment (counting from `first`) with NaN
+    or infinity."""
+    frames = segments.frames[segments.offsets[0] : segments.offsets[-1]]
     if len(frames) == 0:
         raise ValueError(f"no {what}s")
     integer = np.int32 if frames.dtype == np.float32 else np.int64
-    largest = float(integer(kernel.largest_bits(frames.reshape(-1).view(integer), integer(np.iinfo(integer).max))).view(frames.dtype))
+    largest = float(
+        integer(kernel.largest_bits(frames.reshape(-1).view(integer), integer(np.iinfo(integer).max))).view(
+            frames.dtype
+        )
+    )
     if math.isfinite(largest):
         return largest
     row = int(np.flatnonzero(~np.isfinite(frames).all(axis=1))[0]) + int(segments.offsets[0])
     index = int(np.searchsorted(segments.offsets, row, side="right")) - 1
     frame = row - int(segments.offsets[index])
-    raise ValueError(f"{what} {index} has NaN or infinity in frame {frame}: drop or interpolate it first")
+    raise ValueError(f"{what} {first + index} has NaN or infinity in frame {frame}: drop or interpolate it first")
 
 
 def check_dimension(segments: Ragged, references: Ragged) -> None:
@@ -46,7 +52,8 @@ def check_dimension(segments: Ragged, references: Ragged) -> None:
 class Scaling:
     """How coordinates become kernel units: (x - shift) * scale, with scale = sqrt(log2(e) / gamma).
 
-    The shift (the references' mean frame) changes no distance; it keeps float32 accurate where coordinates are large against the shape.
+    The shift (the references' mean frame) changes no distance; it keeps float32 accurate where coordinates are large
+    against the shape.
     """
 
     gamma: float
@@ -97,8 +104,10 @@ def choose_scaling(magnitude: float, shift: np.ndarray, steps: int, gamma: float
     if dtype == np.float32 and reach * steps >= 2.0**28:
         dtype = np.dtype(np.float64)
     if reach >= 2.0**50 or reach * steps >= 2.0**60:
-        raise ValueError(f"gamma = {gamma:g} is too small for coordinates up to {magnitude:g}: "
-                         f"squared distances / gamma reach {reach:.0e}; use a larger gamma or smaller units")
+        raise ValueError(
+            f"gamma = {gamma:g} is too small for coordinates up to {magnitude:g}: "
+            f"squared distances / gamma reach {reach:.0e}; use a larger gamma or smaller units"
+        )
     scale = dtype.type(math.sqrt(math.log2(math.e) / gamma))
     return Scaling(gamma, shift.astype(dtype), scale, dtype)
 

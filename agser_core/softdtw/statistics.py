@@ -1,10 +1,13 @@
-"""What a centroid update needs, as sums over segments that come out the same however the segments are spread over workers.
+"""What a centroid update needs, as sums over segments that come out the same however the segments are spread over
+workers.
 
 With E the shares of the paths through each cell (kernel.py), of segment x and the centroid c of its cluster:
     S[k, j] = sum_x w sum_i E[i, j] x_i,   W[k, j] = sum_x w sum_i E[i, j],   d/dc sum_x w s(x, c) = 2 (c W - S).
 
-Segments are taken in blocks of `BLOCK` by their place in the whole table, and blocks are summed along one fixed binary tree. A
-worker that holds a run of whole blocks sums the subtrees it owns and sends those; whoever collects them finishes the tree. Floating-point
+Segments are taken in blocks of `BLOCK` by their place in the whole table, and blocks are summed along one fixed
+binary tree. A
+worker that holds a run of whole blocks sums the subtrees it owns and sends those; whoever collects them finishes the
+tree. Floating-point
 sums depend on their order, and here the order depends on nothing but the table.
 """
 
@@ -43,20 +46,27 @@ class Statistics:
     value: np.ndarray
 
     def __add__(self, other: Statistics) -> Statistics:
-        return Statistics(self.sums + other.sums, self.visits + other.visits, self.weight + other.weight,
-                          self.count + other.count, self.value + other.value)
+        return Statistics(
+            self.sums + other.sums,
+            self.visits + other.visits,
+            self.weight + other.weight,
+            self.count + other.count,
+            self.value + other.value,
+        )
 
     def gradient(self, centroids: np.ndarray) -> np.ndarray:
         """[K, T, D]: derivative of `value` with respect to the centroids the statistics were taken at."""
         return 2 * (centroids * self.visits[..., None] - self.sums)
 
 
-def block_statistics(segments: Ragged, labels: np.ndarray, weights: np.ndarray, centroids: np.ndarray,
-                     scaling: Scaling) -> tuple[Statistics, np.ndarray]:
+def block_statistics(
+    segments: Ragged, labels: np.ndarray, weights: np.ndarray, centroids: np.ndarray, scaling: Scaling
+) -> tuple[Statistics, np.ndarray]:
     """Sums over the segments of one block.
 
     Args:
-        segments: N of the scaling's float type. labels: int [N], the cluster of each. weights: float [N]. centroids: [K, T, D].
+        segments: N of the scaling's float type. labels: int [N], the cluster of each. weights: float [N]. centroids:
+            [K, T, D].
 
     Returns:
         the sums, and float64 [N] soft-DTW of each segment to the centroid of its cluster.
@@ -73,16 +83,34 @@ def block_statistics(segments: Ragged, labels: np.ndarray, weights: np.ndarray, 
         members, lengths = by_length(segments, members)
         short = np.searchsorted(lengths, LONG // length, side="right")
         if short:
-            kernel.statistics(segments.frames, segments.offsets, members[:short], lengths[:short],
-                              weights[members[:short]].astype(scaling.dtype), tables[k], length, scaling.shift, scaling.scale,
-                              scaling.one, scaling.no_path, scaling.tiny, values, sums[k], visits[k])
+            kernel.statistics(
+                segments.frames,
+                segments.offsets,
+                members[:short],
+                lengths[:short],
+                weights[members[:short]].astype(scaling.dtype),
+                tables[k],
+                length,
+                scaling.shift,
+                scaling.scale,
+                scaling.one,
+                scaling.no_path,
+                scaling.tiny,
+                values,
+                sums[k],
+                visits[k],
+            )
             values[members[:short]] *= scaling.unit
         sums[k] = scaling.restore_sums(sums[k], visits[k])
         for member in members[short:]:
             values[member], shares = shares_reference(segments[member], centroids[k], scaling.gamma)
-            sums[k] += weights[member] * (shares.T @ segments[member].astype(np.float64))
+            sums[k] += weights[member] * np.einsum("ij,id->jd", shares, segments[member].astype(np.float64))
             visits[k] += weights[member] * shares.sum(axis=0)
-        weight[k], count[k], value[k] = weights[members].sum(), len(members), weights[members] @ values[members, 0]
+        weight[k], count[k], value[k] = (
+            weights[members].sum(),
+            len(members),
+            (weights[members] * values[members, 0]).sum(),
+        )
     return Statistics(sums, visits, weight, count, value), values[:, 0]
 
 
