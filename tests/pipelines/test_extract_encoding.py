@@ -1,0 +1,90 @@
+"""Clips of a unit are encoded together; that changes no vector, and one that can't be encoded costs no other."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from agser_core.corpora.clip import Clip
+from agser_core.experiment import ExtractSettings
+from agser_core.extraction import ClipExtractor
+
+GRID = """File type = "ooTextFile"
+Object class = "TextGrid"
+
+0
+{end}
+<exists>
+1
+"IntervalTier"
+"phones"
+0
+{end}
+2
+0
+{middle}
+"AE1"
+{middle}
+{end}
+"S"
+"""
+
+
+@pytest.fixture(scope="module")
+def extractor(tmp_path_factory) -> ClipExtractor:
+    """With a tiny wav2vec 2.0 of random weights as the encoder."""
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.Wav2Vec2Config(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=48,
+        conv_dim=(16,) * 7,
+        num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=4,
+        feat_extract_norm="layer",
+    )
+    folder = str(tmp_path_factory.mktemp("encoder"))
+    transformers.Wav2Vec2Model(config).save_pretrained(folder)
+    transformers.Wav2Vec2FeatureExtractor(return_attention_mask=True).save_pretrained(folder)
+    return ClipExtractor(ExtractSettings(speech={"encoder": folder}))
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory) -> list[Clip]:
+    """Noise of several lengths with two phones each; the third is too short for the encoder."""
+    folder, rng, made = tmp_path_factory.mktemp("clips"), np.random.default_rng(0), []
+    for i, seconds in enumerate((1.3, 0.7, 0.02, 1.1, 0.9)):
+        sound, grid = folder / f"clip-{i}.wav", folder / f"clip-{i}.TextGrid"
+        soundfile.write(sound, 0.1 * rng.standard_normal(round(seconds * 16000)), 16000)
+        grid.write_text(GRID.format(middle=seconds / 2, end=seconds))
+        made.append(Clip(f"clip-{i}", "noise", "noise-anna", str(sound), phones_uri=str(grid)))
+    return made
+
+
+def vectors(unit) -> dict[tuple[str, int], np.ndarray]:
+    return {(row["clip_id"], row["position"]): np.array(row["vector"]) for row in unit.phone_vectors.to_pylist()}
+
+
+def test_together_or_alone_the_vectors_are_the_same(extractor, clips):
+    together = vectors(extractor.extract(clips))
+    alone = {key: vector for clip in clips for key, vector in vectors(extractor.extract([clip])).items()}
+    assert together.keys() == alone.keys() and len(alone) == 8
+    for key, vector in alone.items():
+        np.testing.assert_allclose(together[key], vector, atol=4e-3)  # a few steps of float16
+
+
+def test_one_that_cannot_be_encoded_costs_no_other(extractor, clips):
+    unit = extractor.extract(clips)
+    (row,) = unit.errors.to_pylist()
+    assert (row["clip_id"], row["step"], row["error_class"]) == ("clip-2", "encode", "encoder")
+    kept = ["clip-0", "clip-1", "clip-3", "clip-4"]
+    assert unit.clips["clip_id"].to_pylist() == kept and sorted(set(unit.segments["clip_id"].to_pylist())) == kept
+
+
+def test_what_is_worked_on_is_told_to_whoever_sets_time_limits(extractor, clips):
+    told = []
+    extractor.extract([clips[0], clips[1]], working=told.append)
+    assert told == [[], ["clip-0"], [], ["clip-1"], ["clip-1", "clip-0"]]
