@@ -187,26 +187,16 @@ def fit_table(segments: str, output: str, settings: ShardedSettings, workers: in
         fit, gamma = fit_sharded(shards, settings, resume=resume, report=report)
         step = -(-len(source) // SAMPLED_DIVERGENCES)
         divergences = np.concatenate(shards.call("sample_divergences", step, fit.centroids))
-        model = SoftDTWKMeans.from_fit(
-            fit,
-            gamma,
-            float(np.median(divergences)),
-            gamma=settings.gamma,
-            metric=settings.metric,
-            length=settings.length,
-            max_iter=settings.max_iter,
-            tol=settings.tol,
-            passes=settings.passes,
-            random_state=settings.seed,
-        )
+        chosen = {name: getattr(settings, name) for name in ("gamma", "metric", "length", "max_iter", "tol", "passes")}
+        model = SoftDTWKMeans(settings.n_clusters, **chosen, random_state=settings.seed)
+        model.adopt(fit, gamma, float(np.median(divergences)))
         files = shards.write(folder.join("gestures"))
     finally:
         shards.close()
     folder.join("parts.json").write_text(json.dumps(files))
     folder.join("model.json").write_text(model.to_json())
-    say(
-        f"distributed k-means: {fit.n_iter} iterations, inertia {fit.inertia:.6g}, {time.monotonic() - started:.1f} s ({folder.uri})"
-    )
+    elapsed = time.monotonic() - started
+    say(f"distributed k-means: {fit.n_iter} iterations, inertia {fit.inertia:.6g}, {elapsed:.1f} s ({folder.uri})")
     return model
 
 

@@ -101,7 +101,7 @@ class SoftDTWKMeans(TransformerMixin, ClusterMixin, BaseEstimator):
         )
         fit, self.labels_, distances = best
         shard.labels, shard.distances = self.labels_, distances
-        return self._adopt(fit, gamma, float(np.median(shard.sample_divergences(1, fit.centroids))))
+        return self.adopt(fit, gamma, float(np.median(shard.sample_divergences(1, fit.centroids))))
 
     def _starts(self) -> int:
         return self.n_init if isinstance(self.init, str) else 1
@@ -213,21 +213,19 @@ class SoftDTWKMeans(TransformerMixin, ClusterMixin, BaseEstimator):
         if isinstance(parameters["init"], list):
             parameters["init"] = np.array(parameters["init"])
         fit = Fit(np.array(stored["centroids"]), stored["inertia"], stored["objectives"], stored["n_iter"])
-        return cls(**parameters)._adopt(fit, stored["gamma"], stored["temperature"])
+        return cls(**parameters).adopt(fit, stored["gamma"], stored["temperature"])
 
-    @classmethod
-    def from_fit(cls, fit: Fit, gamma: float, temperature: float, **parameters: object) -> SoftDTWKMeans:
-        """The estimator of a fit made elsewhere (`sharded.py`), without labels. temperature: median divergence within
-        clusters."""
-        return cls(len(fit.centroids), **parameters)._adopt(fit, gamma, temperature)
+    def adopt(self, fit: Fit, gamma: float, temperature: float) -> SoftDTWKMeans:
+        """Makes this the fitted model of a fit that may have run elsewhere (`sharded.py`); labels stay there.
 
-    def _adopt(self, fit: Fit, gamma: float, temperature: float) -> SoftDTWKMeans:
+        temperature: median divergence of the segments to their centroid.
+        """
         self.cluster_centers_, self.inertia_, self.n_iter_, self.objectives_ = (
             fit.centroids,
             fit.inertia,
             fit.n_iter,
             fit.objectives,
         )
-        self.gamma_, self.temperature_ = gamma, max(temperature, np.finfo(np.float64).tiny)
+        self.gamma_, self.temperature_ = gamma, max(temperature, 1e-12 * gamma)
         self.n_features_in_ = fit.centroids.shape[2]
         return self

@@ -8,7 +8,7 @@ import numpy as np
 
 from agser_core.ragged import Ragged, as_ragged
 from agser_core.softdtw.pairs import Metric, Segments, check_metric, scaling_for
-from agser_core.softdtw.scaling import Scaling, check_gamma, run_tasks
+from agser_core.softdtw.scaling import Scaling, check_finite, check_gamma, run_tasks
 from agser_core.softdtw.statistics import BLOCK, Statistics, block_statistics, subtree_sums, total
 
 
@@ -154,6 +154,7 @@ def barycenter(
     gamma = check_gamma(gamma)
     segments = as_ragged(segments)
     weights = check_weights(weights, len(segments))
+    check_finite(segments)
     if init is None:
         length = int(np.median(segments.lengths)) if length is None else length
         if length < 1:
