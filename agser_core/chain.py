@@ -21,9 +21,7 @@ def extract_output(experiment: Experiment, corpus: str) -> StageOutput:
     identity = {
         "settings": settings,
         "corpus": {"name": corpus, **experiment.corpora[corpus].model_dump()},
-        "code": code_version(
-            "corpora/clip", "corpora/listing", reader, "media", "mouth", "phones", "speech", "extraction", "tables"
-        ),
+        "code": code_version(reader, "extraction"),
     }
     return StageOutput.of(experiment.output, f"extract/{corpus}", identity)
 
@@ -38,7 +36,7 @@ def cluster_output(experiment: Experiment) -> StageOutput:
         "settings": experiment.cluster.model_dump(),
         "split": experiment.split.model_dump(),
         "inputs": _extracted(experiment),
-        "code": code_version("softdtw", "gestures", "ragged", "corpora/splits"),
+        "code": code_version("gestures/fitting"),
     }
     return StageOutput.of(experiment.output, "cluster", identity)
 
@@ -48,22 +46,23 @@ def analyse_output(experiment: Experiment) -> StageOutput:
     identity = {
         "settings": experiment.analyse.model_dump(),
         "inputs": {**_extracted(experiment), "gestures": cluster_output(experiment).content()},
-        "code": code_version("gestures"),
+        "code": code_version("gestures/analysis"),
     }
     return StageOutput.of(experiment.output, "analyse", identity)
 
 
+def has_mouths(extracted: StageOutput) -> bool:
+    """Whether any segment of an extracted corpus has a mouth movement."""
+    return bool((extracted.table("segments", ["n_frames"])["n_frames"].to_numpy() > 0).any())
+
+
 def _training_identity(experiment: Experiment) -> dict:
-    """What a fit depends on. Corpora without video have no gestures: then the clusters are no input."""
-    outputs = [extract_output(experiment, corpus) for corpus in experiment.corpora]
-    filmed = any(output.manifest()["tables"]["tracks"]["rows"] for output in outputs)
+    """What every fit depends on but for its settings. Without mouths there are no gestures: then they are no input."""
+    filmed = any(has_mouths(extract_output(experiment, corpus)) for corpus in experiment.corpora)
     return {
-        "split": experiment.split.model_dump(),
-        "inputs": {
-            **_extracted(experiment),
-            "gestures": cluster_output(experiment).content() if filmed else None,
-        },
-        "code": code_version("ser", "evaluation", "corpora/splits"),
+        "split": experiment.split.model_dump(exclude={"folds"}),
+        "inputs": {**_extracted(experiment), "gestures": cluster_output(experiment).content() if filmed else None},
+        "code": code_version("evaluation/loading", "evaluation/matrix"),
     }
 
 
@@ -73,7 +72,18 @@ def train_output(experiment: Experiment) -> StageOutput:
     return StageOutput.of(experiment.output, "train", identity)
 
 
+def cells_output(experiment: Experiment) -> StageOutput:
+    """The cells of the evaluation matrix, each committed by itself: further seeds or methods add to what is there."""
+    settings = experiment.train.fit_settings().model_dump(exclude={"method", "seed"})
+    return StageOutput.of(experiment.output, "cells", {"settings": settings, **_training_identity(experiment)})
+
+
 def evaluate_output(experiment: Experiment) -> StageOutput:
-    """The evaluation matrix: cells, predictions, histories, summary."""
-    settings = {"train": experiment.train.model_dump(), "evaluate": experiment.evaluate.model_dump()}
-    return StageOutput.of(experiment.output, "evaluate", {"settings": settings, **_training_identity(experiment)})
+    """The evaluation matrix: predictions, histories, summary of the wanted cells."""
+    identity = {
+        "settings": experiment.evaluate.model_dump(),
+        "folds": experiment.split.folds,
+        "cells": cells_output(experiment).folder.name,
+        "code": code_version("evaluation/summary"),
+    }
+    return StageOutput.of(experiment.output, "evaluate", identity)

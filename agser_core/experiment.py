@@ -7,8 +7,9 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from agser_core.corpora import MODULES
 from agser_core.errors import ConfigError
-from agser_core.ser.settings import TrainSettings
+from agser_core.ser.settings import TrainSettings, valid_method
 
 
 class Settings(BaseModel):
@@ -32,6 +33,14 @@ class CorpusSettings(Settings):
     adapter: str = Field(description="which grammar of files: sample, manifest, ravdess, grid, emodb, crema_d, ...")
     path: str = Field(description="folder or file; local or s3://bucket/prefix")
     options: dict = Field(default_factory=dict, description="the adapter's own options, such as a label rule")
+
+    @field_validator("adapter")
+    @classmethod
+    def _known_adapter(cls, adapter: str) -> str:
+        if adapter not in MODULES:
+            near = difflib.get_close_matches(adapter, MODULES, n=1)
+            raise ValueError(f"no such adapter; did you mean {near[0]!r}?" if near else f"known: {', '.join(MODULES)}")
+        return adapter
 
 
 class MouthSettings(Settings):
@@ -95,6 +104,15 @@ class SplitSettings(Settings):
     folds: int = Field(1, ge=1, description="how many folds are run, each with other test speakers")
     seed: int = Field(0, description="deals the speakers")
 
+    @model_validator(mode="after")
+    def _groups_suffice(self) -> "SplitSettings":
+        if self.groups < self.test_groups + 2 or self.folds > self.groups // self.test_groups:
+            raise ValueError(
+                f"{self.groups} groups by {self.test_groups} for test make {self.groups // self.test_groups} folds, and "
+                f"need two groups more for dev and train; folds is {self.folds}"
+            )
+        return self
+
 
 class ClusterSettings(Settings):
     """Soft-DTW k-means of mouth segments."""
@@ -153,6 +171,17 @@ class EvaluateSettings(Settings):
     baseline: str = Field("none", description="the method that the others are compared with")
     bootstrap: int = Field(1000, ge=1, description="draws of each interval")
 
+    @field_validator("methods")
+    @classmethod
+    def _known_methods(cls, methods: list[str]) -> list[str]:
+        return [valid_method(method) for method in methods]
+
+    @model_validator(mode="after")
+    def _baseline_is_run(self) -> "EvaluateSettings":
+        if self.baseline not in self.methods:
+            raise ValueError(f"the baseline {self.baseline!r} is not among the methods {', '.join(self.methods)}")
+        return self
+
 
 class RaySettings(Settings):
     """What the stages take of the Ray cluster. Never part of a result's identity."""
@@ -182,10 +211,19 @@ class Experiment(Settings):
     ray: RaySettings = RaySettings()
 
     @model_validator(mode="after")
-    def _known_direction(self) -> "Experiment":
-        for corpus in (self.train.direction or "").split("->"):
+    def _known_corpora(self) -> "Experiment":
+        directions = [self.train.direction, *(self.evaluate.directions or ())]
+        for corpus in "->".join(direction for direction in directions if direction).split("->"):
             if corpus and corpus not in self.corpora:
-                raise ValueError(f"train.direction names {corpus!r}, corpora has {', '.join(self.corpora)}")
+                raise ValueError(f"a direction names {corpus!r}, corpora has {', '.join(self.corpora)}")
+        return self
+
+    @model_validator(mode="after")
+    def _known_folds(self) -> "Experiment":
+        if self.train.fold >= self.split.folds:
+            raise ValueError(
+                f"train.fold is {self.train.fold}, but split.folds is {self.split.folds}: folds count from 0"
+            )
         return self
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 
-from agser_core.chain import extract_output
+from agser_core.chain import extract_output, has_mouths
 from agser_core.corpora.clip import CLASSES, Clip
 from agser_core.corpora.splits import rotation
 from agser_core.errors import ConfigError
@@ -53,7 +53,7 @@ class ExtractedCorpus:
 
     @property
     def has_mouths(self) -> bool:
-        return bool((self.segments["n_frames"].to_numpy() > 0).any())
+        return has_mouths(self.output)
 
     @property
     def has_emotions(self) -> bool:

@@ -51,8 +51,8 @@ class StageOutput:
         return json.loads(file.read_text())
 
     def content(self) -> str:
-        """What stages that read this output put into their own identity."""
-        return fingerprint(self.manifest()["tables"])
+        """What stages that read this output put into their own identity: what it was made from, and which parts it has."""
+        return fingerprint([self.manifest()["fingerprint"], self.manifest()["tables"]])
 
     def write_table(self, name: str, table: pa.Table, part: str = "part-0") -> None:
         """Write one part of a table; it counts once the manifest names it."""

@@ -5,7 +5,7 @@ import time
 from agser_core.chain import cluster_output
 from agser_core.experiment import Experiment
 from agser_core.extracted import extracted_corpora
-from agser_core.gestures.fitting import assign_gestures, elbow_table, fit_gestures, mouth_segments
+from agser_core.gestures.fitting import FITTED, assign_gestures, elbow_table, fit_gestures, mouth_segments
 from pipelines.stage import say, stage_command
 
 
@@ -22,7 +22,7 @@ def run(experiment: Experiment) -> None:
     if not any(corpus.has_mouths for corpus in corpora):
         say("cluster: no corpus has a tracked mouth, so there are no gestures; methods that need none can be evaluated")
         return
-    chosen = experiment.cluster.n_clusters
+    chosen, fitted_speakers = experiment.cluster.n_clusters, []
     for fold in range(experiment.split.folds):
         started = time.monotonic()
         split = None if experiment.cluster.transductive else experiment.split
@@ -32,11 +32,12 @@ def run(experiment: Experiment) -> None:
         if elbow is not None:
             output.write_table("elbow", elbow_table(elbow))
             chosen = elbow.chosen  # the further folds take the number that the first one chose, so that they compare
+        fitted_speakers.append(sorted(set(keys["speaker"][keys["partition"].isin(FITTED)])))
         output.write_table("gestures", assign_gestures(model, keys, mouths, fold), part=f"fold-{fold}")
         output.folder.join(f"model-{fold}.json").write_text(model.to_json())
         how = f"{model.n_iter_} iterations, {time.monotonic() - started:.1f} s"
         say(f"cluster: fold {fold}, {len(keys)} segments, {chosen} gestures, gamma {model.gamma_:.4g}, {how}")
-    output.commit(n_clusters=chosen, transductive=experiment.cluster.transductive)
+    output.commit(n_clusters=chosen, transductive=experiment.cluster.transductive, fitted_speakers=fitted_speakers)
     say(f"cluster: {output.folder.uri}")
 
 

@@ -5,8 +5,8 @@ import json
 import pandas as pd
 import pyarrow as pa
 
-from agser_core.chain import evaluate_output
-from agser_core.evaluation.loading import FoldData, load_fold
+from agser_core.chain import cells_output, evaluate_output
+from agser_core.evaluation.loading import FoldData, load_fold, why_not_trained
 from agser_core.evaluation.matrix import Cell, cells, run_cell
 from agser_core.evaluation.summary import confusion_table, summarise
 from agser_core.experiment import Experiment
@@ -49,14 +49,16 @@ def _run_missing(experiment: Experiment, wanted: list[Cell], todo: list[Cell], f
 
     progress = Progress("evaluate", "fits", len(wanted), already=len(wanted) - len(todo))
     with ray_session(experiment.ray):
-        folds = {fold: ray.put(load_fold(experiment, fold)) for fold in sorted({cell.fold for cell in todo})}
+        data, loaded = None, None  # one fold in the object store at a time
         task = ray.remote(run_and_store).options(num_cpus=experiment.ray.evaluate_cpus, max_retries=2)
         at_once = 2 * max(1, round(cluster_cpus() / experiment.ray.evaluate_cpus))
-        running, left = [], list(todo)
+        running, left = [], sorted(todo, key=lambda cell: cell.fold)
         while running or left:
             while left and len(running) < at_once:  # a queue in the driver, so that a long matrix does not flood Ray's
                 cell = left.pop(0)
-                running.append(task.remote(cell, folds[cell.fold], experiment.train.fit_settings(), folder.uri))
+                if cell.fold != loaded:
+                    data, loaded = ray.put(load_fold(experiment, cell.fold)), cell.fold
+                running.append(task.remote(cell, data, experiment.train.fit_settings(), folder.uri))
             finished, running = ray.wait(running)
             ray.get(finished)
             progress.add(len(finished))
@@ -87,6 +89,9 @@ def run(experiment: Experiment) -> None:
     Every cell trains on the source, chooses its epoch on source dev and tests on the target's test speakers. Writes the
     predictions, the learning curves and a summary with intervals. The same command again runs only the missing cells.
     """
+    if reason := why_not_trained(experiment, experiment.evaluate.methods):
+        say(f"evaluate: {reason}")
+        return
     output, settings = evaluate_output(experiment), experiment.evaluate
     if output.is_complete():
         say(f"evaluate: done before, nothing to do ({output.folder.uri})")
@@ -98,7 +103,7 @@ def run(experiment: Experiment) -> None:
         folds=range(experiment.split.folds),
         directions=settings.directions,
     )
-    folder = output.folder.join("work")
+    folder = cells_output(experiment).folder
     there = {file.name for file in folder.list()}
     todo = [cell for cell in wanted if f"{cell.name}.json" not in there]
     if todo:

@@ -31,7 +31,7 @@ def run(experiment: Experiment) -> None:
     """
     settings = experiment.sample
     folder = Location.parse(settings.folder)
-    made = {**settings.model_dump(exclude={"folder"}), "code": code_version("corpora/sample", "phones/espeak")}
+    made = {**settings.model_dump(exclude={"folder"}), "code": code_version("corpora/sample")}
     mark = folder.join("made.json")
     if mark.exists() and json.loads(mark.read_text()) == made:
         say(f"sample: made before, nothing to do ({folder.uri})")

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from agser_core.chain import train_output
 from agser_core.errors import AgserError
-from agser_core.evaluation.loading import load_fold
+from agser_core.evaluation.loading import load_fold, why_not_trained
 from agser_core.evaluation.matrix import split
 from agser_core.experiment import Experiment
 from agser_core.outputs import StageOutput
@@ -97,6 +97,9 @@ def run(experiment: Experiment) -> None:
     The direction, method and seed are settings of the group train. Every epoch leaves a checkpoint; the same command
     again goes on after the last one. Writes weights.safetensors, the learning curve and the test UAR.
     """
+    if reason := why_not_trained(experiment, [experiment.train.method]):
+        say(f"train: {reason}")
+        return
     output, (source, target) = train_output(experiment), direction_of(experiment)
     if not output.is_complete():
         _fit_on_ray(experiment, output)

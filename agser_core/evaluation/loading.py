@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow.compute
 
 from agser_core.chain import cluster_output
-from agser_core.errors import AgserError
+from agser_core.errors import AgserError, ConfigError
 from agser_core.experiment import Experiment
 from agser_core.extracted import extracted_corpora
 from agser_core.ser.dataset import SpeechData
 from agser_core.ser.from_tables import from_tables
+from agser_core.ser.settings import GESTURE_METHODS
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,25 @@ class FoldData:
 
     data: dict[str, SpeechData]
     partitions: dict[str, np.ndarray]
+
+
+def why_not_trained(experiment: Experiment, methods: Sequence[str]) -> str | None:
+    """Why nothing can be trained on these corpora, or None where it can: a corpus without any of the four emotions.
+
+    Raises ConfigError for methods that need gestures where a corpus has no tracked mouth.
+    """
+    corpora = extracted_corpora(experiment)
+    for corpus in corpora.values():
+        if not corpus.has_emotions:
+            return f"no clip of the corpus {corpus.name!r} has one of the four emotions, so there is nothing to train"
+    needing = sorted({part for method in methods for part in method.split("+")} & GESTURE_METHODS)
+    without = [corpus.name for corpus in corpora.values() if not corpus.has_mouths]
+    if needing and without:
+        raise ConfigError(
+            f"the methods {', '.join(needing)} need mouth gestures, and no mouth was tracked in {', '.join(without)}. "
+            "Choose others in train.method and evaluate.methods (none and pa need audio only), or give clips with video"
+        )
+    return None
 
 
 def load_fold(experiment: Experiment, fold: int) -> FoldData:

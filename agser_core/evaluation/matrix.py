@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 
 from agser_core.errors import ConfigError
-from agser_core.ser.anchors import check_method
 from agser_core.ser.dataset import Normalisation, SpeechData
 from agser_core.ser.prediction import predict
-from agser_core.ser.settings import TrainSettings
+from agser_core.ser.settings import TrainSettings, check_method
 from agser_core.ser.trainer import FitResult, fit
 
 ALL_EMOTIONS = "all"

@@ -22,7 +22,7 @@ from agser_core.ragged import Ragged
 class GestureSegments:
     """Every segment that has a gesture, with what the analyses ask of it.
 
-    table: clip_id, corpus, position, gesture, speaker, emotion (null without a label), ipa, phone. mouths: the movements
+    table: clip_id, corpus, position, gesture, speaker, emotion (null = no label), ipa, phone. mouths: the movements
     in the same order. n_clusters: gestures of the model.
     """
 
@@ -41,7 +41,7 @@ def gesture_segments(corpora: Sequence[ExtractedCorpus], gestures: pa.Table, fol
     clips = pd.concat([corpus.clips[["clip_id", "corpus", "speaker", "emotion"]] for corpus in corpora])
     place = ["clip_id", "corpus", "position"]
     table = (
-        keys.drop(columns="partition")
+        keys.drop(columns=["partition", "speaker"])
         .merge(gestures[gestures["fold"] == fold].drop(columns="fold"), on=place, how="left", validate="one_to_one")
         .merge(segments, on=place, how="left", validate="one_to_one")
         .merge(clips, on=["clip_id", "corpus"], how="left", validate="many_to_one")

@@ -17,6 +17,7 @@ from agser_core.gestures.kmeans import SoftDTWKMeans
 from agser_core.ragged import Ragged
 from agser_core.tables import GESTURES
 
+FITTED = ("train", "all")  # partitions that a model is fitted on; "all" where there is no split
 LIP_COORDINATES = 24  # x and y of the twelve outer lip points
 
 
@@ -25,7 +26,7 @@ def mouth_segments(
 ) -> tuple[pd.DataFrame, Ragged]:
     """The segments with a valid mouth of all corpora, with their partition in this fold ("all" without a split).
 
-    Returns a frame (clip_id, corpus, position, partition) and the movements [n_frames, 24] in the same order.
+    Returns a frame (clip_id, corpus, speaker, position, partition) and the movements [n_frames, 24] in the same order.
     Raises AgserError where no corpus has any, ConfigError where a corpus has too few speakers to be split.
     """
     keys, values, lengths = [], [], []
@@ -38,8 +39,12 @@ def mouth_segments(
         frame = table.drop_columns("mouth").to_pandas()
         chosen = (frame["n_frames"].to_numpy() > 0) & frame["clip_id"].isin(partition.index).to_numpy()
         mouth = table["mouth"].filter(pa.array(chosen)).combine_chunks()
-        frame = frame[chosen].assign(partition=lambda rows, part=partition: part.loc[rows["clip_id"]].to_numpy())
-        keys.append(frame[["clip_id", "corpus", "position", "partition"]])
+        speakers = corpus.clips.set_index("clip_id")["speaker"]
+        frame = frame[chosen]
+        frame = frame.assign(
+            partition=partition.loc[frame["clip_id"]].to_numpy(), speaker=speakers.loc[frame["clip_id"]].to_numpy()
+        )
+        keys.append(frame[["clip_id", "corpus", "speaker", "position", "partition"]])
         lengths.append(frame["n_frames"].to_numpy(np.int64))
         values.append(mouth.flatten().to_numpy(zero_copy_only=False).reshape(-1, LIP_COORDINATES))
     if not sum(map(len, keys)):
@@ -58,7 +63,7 @@ def fit_gestures(
 
     The number of gestures is the settings' or, where that is open, the elbow's; then the curve comes along.
     """
-    fitted = mouths.take(np.flatnonzero(keys["partition"].isin(["train", "all"])))
+    fitted = mouths.take(np.flatnonzero(keys["partition"].isin(FITTED)))
     parameters = {
         "gamma": settings.gamma or settings.gamma_share * _median_gamma(fitted, settings.seed),
         "metric": settings.metric,

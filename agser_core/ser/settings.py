@@ -1,8 +1,32 @@
 """Settings of one fit. Their descriptions are the help text of the command line."""
 
+from difflib import get_close_matches
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from agser_core.errors import ConfigError
+
+METHOD_NAMES = (
+    "ag", "hard_ag", "pa", "la", "sapa", "acoustic_clusters", "random_clusters", "mean_matching", "coral", "dann"
+)  # fmt: skip
+"""The anchor methods. Their code is in `ser.anchors`, which this module must not import: every command reads it."""
+
+GESTURE_METHODS = frozenset({"ag", "hard_ag", "random_clusters"})
+"""Those that need a tracked mouth in both corpora."""
+
+
+def check_method(name: str) -> str:
+    """The name, if it is a method: `none`, one of METHOD_NAMES, or a sum such as `ag+la`.
+
+    Raises ConfigError with the nearest known name.
+    """
+    for part in name.split("+"):
+        if part not in METHOD_NAMES and name != "none":
+            near = get_close_matches(part, METHOD_NAMES, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: none, {', '.join(METHOD_NAMES)}"
+            raise ConfigError(f"unknown method {part!r}: {hint}")
+    return name
 
 
 class NetworkSettings(BaseModel):
@@ -87,3 +111,16 @@ class TrainSettings(BaseModel):
         "float32", description="arithmetic of the network's matrix products"
     )
     seed: int = Field(0, ge=0, description="seed of a single fit; the evaluation matrix has its own list of seeds")
+
+    @field_validator("method")
+    @classmethod
+    def _known_method(cls, method: str) -> str:
+        return valid_method(method)
+
+
+def valid_method(method: str) -> str:
+    """`check_method` for pydantic, which wants a ValueError."""
+    try:
+        return check_method(method)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None

@@ -66,3 +66,29 @@ def test_manifest_is_plain_json(tmp_path):
     out.commit()
     manifest = json.loads(out.folder.join("manifest.json").read_text())
     assert manifest["stage"] == "cluster" and manifest["packages"]["numpy"] and manifest["peak_memory_bytes"] > 0
+
+
+def test_code_version_follows_imports_and_leaves_the_ground_out(tmp_path, monkeypatch):
+    package = tmp_path / "agser_core"
+    package.mkdir()
+    monkeypatch.setattr(fingerprint_module, "_PACKAGE", package)
+
+    def version(deep: str, ground: str = "") -> str:
+        (package / "room.py").write_text("def f():\n    from agser_core.deep import g\n    return g()\n")
+        (package / "deep.py").write_text(f"from agser_core import storage\ndef g():\n    return {deep}\n")
+        (package / "storage.py").write_text(ground)
+        code_version.cache_clear()
+        return code_version("room")
+
+    assert version("1") == version("1", "x = 1") != version("2")
+    code_version.cache_clear()
+
+
+def test_content_names_what_an_output_was_made_from(tmp_path):
+    contents = []
+    for k in (8, 9):
+        out = output(tmp_path, k=k)
+        out.write_table("gestures", pa.table({"gesture": [1, 2]}))
+        out.commit()
+        contents.append(out.content())
+    assert contents[0] != contents[1]  # the same files and rows, but other gestures

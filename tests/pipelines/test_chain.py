@@ -1,13 +1,18 @@
 """The whole chain on a small sample, as the command line runs it."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet
 import pytest
+import soundfile
 
-from agser_core.chain import extract_output
+from agser_core import media
+from agser_core.chain import analyse_output, cluster_output, extract_output
 from agser_core.experiment import load_experiment
+from agser_core.extracted import extracted_corpora
+from agser_core.report.truth import truth_table
 from agser_core.tables import CLIPS, PHONE_VECTORS, SEGMENTS, TRACKS
 
 
@@ -103,6 +108,77 @@ def test_the_report_shows_every_part(finished):
     assert "http://" not in page.replace("http://www.w3.org", "") and len(page) < 10e6
 
 
+def test_the_truth_section_finds_the_lips_and_the_phones(finished):
+    run, _ = finished
+    experiment = load_experiment(str(run.config))
+    truth = truth_table(experiment, list(extracted_corpora(experiment).values())).set_index("quantity")["value"]
+    assert truth[truth.index.str.contains("lip opening, correlation in a clip, median")].min() >= 0.9
+    assert truth[truth.index.str.contains("aligned phones against set ones, median")].max() <= 25
+
+
+@pytest.mark.slow
+def test_the_planted_gestures_are_found_in_the_default_sample(ray_cluster, write_experiment, tmp_path):
+    """The figures of issue and README: adjusted Rand index with the set phone times at least 0.8, lips at least 0.9."""
+    run = write_experiment(
+        tmp_path,
+        {name: {"adapter": "sample", "path": str(tmp_path / "data" / name)} for name in ("alder", "birch")},
+        sample={"folder": str(tmp_path / "data")},
+    )
+    for stage in ("sample", "extract", "cluster"):
+        run.stage(stage)
+    experiment = load_experiment(str(run.config))
+    truth = truth_table(experiment, list(extracted_corpora(experiment).values()))
+    print(truth.to_string())
+    wanted = truth[truth["wanted"] != ""]
+    assert len(wanted) == 3
+    assert all(row.value >= float(row.wanted.removeprefix(">= ")) for row in wanted.itertuples())
+
+
+@pytest.mark.parametrize(
+    "corpora, words",
+    [
+        ({"method": "ag"}, "need mouth gestures, and no mouth was tracked in alder"),
+        ({"method": "none"}, None),
+    ],
+)
+def test_corpora_without_video_run_the_methods_that_need_none(sample, write_experiment, tmp_path, corpora, words):
+    """Audio alone: the same clips without their pictures."""
+    for name in ("alder", "birch"):
+        (tmp_path / name).mkdir()
+        clips = pd.read_csv(sample.config.parent / "data" / name / "clips.csv")
+        for file in clips["file"]:
+            wave = tmp_path / name / f"{Path(file).stem}.wav"
+            soundfile.write(wave, media.read_audio(sample.config.parent / "data" / name / file), 16000)
+        clips.assign(file=[f"{Path(file).stem}.wav" for file in clips["file"]]).to_csv(tmp_path / name / "clips.csv")
+    run = write_experiment(
+        tmp_path,
+        {name: {"adapter": "manifest", "path": str(tmp_path / name)} for name in ("alder", "birch")},
+        split={"groups": 3, "test_groups": 1},
+        train={"epochs": 1, "network": {"width": 16, "feed_forward": 16, "heads": 2}, **corpora},
+        evaluate={"methods": ["none", "pa"], "seeds": [0], "bootstrap": 20},
+    )
+    printed = run.stage("run", code=2 if words else 0)
+    assert (words or "UAR") in printed and "there are no gestures" in printed
+
+
+def test_corpora_without_emotions_are_reported_and_nothing_is_trained(extracted, write_experiment, tmp_path):
+    for name in ("alder", "birch"):
+        clips = pd.read_csv(extracted.config.parent / "data" / name / "clips.csv").drop(columns="emotion")
+        root = extracted.config.parent / "data" / name
+        (tmp_path / name).mkdir()
+        files = [str(root / file) for file in clips["file"]]
+        clips.assign(file=files).to_csv(tmp_path / name / "clips.csv", index=False)
+    run = write_experiment(
+        tmp_path,
+        {name: {"adapter": "manifest", "path": str(tmp_path / name)} for name in ("alder", "birch")},
+        split={"groups": 3, "test_groups": 1},
+        cluster={"n_clusters": 4, "restarts": 1},
+        analyse={"permutations": 20, "bootstrap": 20},
+    )
+    printed = run.stage("run")
+    assert printed.count("so there is nothing to train") == 2 and (run.output / "report.html").exists()
+
+
 def test_training_with_ray_train_is_the_fit_of_the_matrix(finished):
     """One trainer: the same direction, method and seed give the same losses in both stages."""
     run, _ = finished
@@ -115,3 +191,12 @@ def test_training_with_ray_train_is_the_fit_of_the_matrix(finished):
 def test_a_stage_names_the_one_it_waits_for(sample):
     printed = sample.stage("cluster", "extract.mouth.max_side=480", code=2)
     assert "Run `agser extract`" in printed
+
+
+def test_a_changed_input_moves_everything_that_reads_it(finished):
+    run, _ = finished
+    before = load_experiment(str(run.config))
+    with_other_seed = load_experiment(str(run.config), ("cluster.seed=7",))
+    run.stage("cluster", "cluster.seed=7")
+    assert cluster_output(before).folder != cluster_output(with_other_seed).folder
+    assert analyse_output(before).folder != analyse_output(with_other_seed).folder

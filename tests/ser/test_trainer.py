@@ -173,7 +173,7 @@ def test_embeddings_are_those_of_the_anchors(small_pair):
 
 def test_methods_that_cannot_work_say_why(small_pair):
     train, dev, target = parts(small_pair)
-    with pytest.raises(ConfigError, match="did you mean 'hard_ag'"):
+    with pytest.raises(ValueError, match="did you mean 'hard_ag'"):
         fit(train, dev, target, settings("hardag"), seed=0)
     faceless = replace(
         target, gesture=np.full(len(target.gesture), -1, np.int32), has_mouth=np.zeros(len(target.gesture), bool)

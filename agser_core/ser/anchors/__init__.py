@@ -1,5 +1,5 @@
 """The anchor methods. To add one: write a module with `build(source, target, settings, seed) -> Anchor`, name it in
-METHODS.
+METHODS here and in `ser.settings`.
 
 `source` are the labelled source training clips, `target` the target training clips without labels.
 """
@@ -7,11 +7,9 @@ METHODS.
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 
 from torch import Tensor, nn
 
-from agser_core.errors import ConfigError
 from agser_core.ser.anchors import (
     acoustic_clusters,
     ag,
@@ -26,7 +24,7 @@ from agser_core.ser.anchors import (
 )
 from agser_core.ser.anchors.base import Anchor, View, refuse_labels
 from agser_core.ser.dataset import SpeechData
-from agser_core.ser.settings import TrainSettings
+from agser_core.ser.settings import TrainSettings, check_method
 
 METHODS: dict[str, Callable[[SpeechData, SpeechData, TrainSettings, int], Anchor]] = {
     "ag": ag.build,
@@ -40,15 +38,6 @@ METHODS: dict[str, Callable[[SpeechData, SpeechData, TrainSettings, int], Anchor
     "coral": coral.build,
     "dann": dann.build,
 }
-
-
-def check_method(name: str) -> None:
-    """Raises ConfigError with the nearest known name. `none` and sums such as `ag+la` are methods."""
-    for part in name.split("+"):
-        if part not in METHODS and name != "none":
-            near = get_close_matches(part, METHODS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: none, {', '.join(METHODS)}"
-            raise ConfigError(f"unknown method {part!r}: {hint}")
 
 
 def build_anchor(settings: TrainSettings, source: SpeechData, target: SpeechData, seed: int) -> Anchor | None:

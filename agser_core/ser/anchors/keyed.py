@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from agser_core.errors import ConfigError
+from agser_core.gestures.selection import cluster_ratios, common_clusters
 from agser_core.ser.anchors import losses
 from agser_core.ser.anchors.base import Anchor, View
 from agser_core.ser.settings import AnchorSettings
@@ -26,20 +27,23 @@ class Keys:
 
 
 class KeyedAnchor(Anchor):
-    """The three forms of the loss over keys common to both corpora."""
+    """The three forms of the loss over the keys common to both corpora (the set C of the method: a key that one corpus
+    hardly uses, by the 25 % threshold of the overlap, takes no part)."""
 
     def __init__(self, name: str, source: Keys, target: Keys, settings: AnchorSettings):
         super().__init__()
         self.settings = settings
         counts = key_counts(source.key, target.key)
-        self.common = np.flatnonzero((counts > 0).all(0))
-        if len(self.common) < 2:
+        common = common_clusters(counts) if counts.sum(1).all() else np.zeros(counts.shape[1], bool)
+        if common.sum() < 2:
             raise ConfigError(
-                f"method {name}: source and target share {len(self.common)} key(s), at least 2 are needed. "
+                f"method {name}: source and target share {common.sum()} key(s), at least 2 are needed. "
                 f"Segments with a key: source {(source.key >= 0).sum()}, target {(target.key >= 0).sum()}; "
                 "gestures need video in both corpora"
             )
-        self.reliability = torch.from_numpy(overlap(counts)).float() if settings.weights == "overlap" else None
+        ratios = np.nan_to_num(cluster_ratios(counts)) / 100
+        self.reliability = torch.from_numpy(ratios).float() if settings.weights == "overlap" else None
+        target = Keys(np.where(np.isin(target.key, np.flatnonzero(common)), target.key, -1), target.membership)
         self.source, self.target = (_compact(keys, counts.shape[1]) for keys in (source, target))
 
     def loss(self, source: View, target: View, progress: float) -> tuple[Tensor, dict[str, float]]:
@@ -72,16 +76,6 @@ def key_counts(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Segments of each key in source and target, int64 [2, K]; keys of -1 are not counted."""
     n_keys = int(max(source.max(initial=-1), target.max(initial=-1))) + 1
     return np.stack([np.bincount(key[key >= 0], minlength=n_keys) for key in (source, target)])
-
-
-def overlap(counts: np.ndarray) -> np.ndarray:
-    """How alike both corpora use each key: min(p, q) / max(p, q) of the within-corpus shares, float64 [K] in [0, 1].
-
-    >>> overlap(np.array([[3, 1, 0], [1, 1, 2]])).round(3).tolist()
-    [0.333, 1.0, 0.0]
-    """
-    shares = counts / counts.sum(1, keepdims=True)
-    return shares.min(0) / np.maximum(shares.max(0), np.finfo(float).tiny)
 
 
 def _compact(keys: Keys, n_keys: int) -> tuple[Tensor, Tensor]:
