@@ -25,7 +25,7 @@ from agser_core.speech.encoder import SAMPLING_RATE
 from agser_core.storage import Location
 
 NETWORK = "network."
-ENCODER_CODE = ("speech", "media", "ser/network")
+ENCODER_CODE = ("speech", "media")
 ALIGNED, WINDOWS = "aligned", "windows"
 
 
