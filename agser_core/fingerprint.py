@@ -23,8 +23,9 @@ _GROUND = ("errors", "storage", "storage_faults", "outputs", "chain", "fingerpri
 def code_version(*modules: str) -> str:
     """The hash of what some modules of agser_core do, with all of agser_core that they import.
 
-    modules: paths without suffix below agser_core, such as "gestures/fitting"; a package means all in it. Comments, docstrings and layout don't
-    count, so that only a change of the code itself sends the results of a long job to another folder.
+    modules: paths without suffix below agser_core, such as "gestures/fitting"; a package means all in it. Comments,
+    docstrings and layout don't count, so that only a change of the code itself sends the results of a long job to
+    another folder.
     """
     digest, seen, waiting = hashlib.sha256(), set(), []
     for module in modules:

@@ -51,7 +51,7 @@ class StageOutput:
         return json.loads(file.read_text())
 
     def content(self) -> str:
-        """What stages that read this output put into their own identity: what it was made from, and which parts it has."""
+        """What stages that read this output put into their own identity: what it was made from, and its parts."""
         return fingerprint([self.manifest()["fingerprint"], self.manifest()["tables"]])
 
     def write_table(self, name: str, table: pa.Table, part: str = "part-0") -> None:

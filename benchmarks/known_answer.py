@@ -1,6 +1,6 @@
 """Does anchoring do on planted corpora what it must? Methods x normalisations x seeds, paired intervals, bars.
 
-    python benchmarks/known_answer.py --seeds 10 --output known_answer.csv
+    python -m benchmarks.known_answer --seeds 10 --output known_answer.csv
 
 One process, one thread; 34 fits a seed of 4 to 8 seconds each. A stopped run goes on where it was: finished fits are
 read from the output. Exit code 1 where a bar is missed. Every seed is another pair of corpora and another

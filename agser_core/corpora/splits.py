@@ -80,41 +80,6 @@ def rotation(clips: Iterable[Clip], groups: int, test_groups: int = 1, fold: int
     }
 
 
-def assign_speakers(
-    clips: Iterable[Clip], shares: tuple[float, float, float] = (0.6, 0.2, 0.2), seed: int = 0
-) -> dict[str, str]:
-    """Each speaker's partition (train, dev, test), balanced by gender as far as the numbers allow.
-
-    shares: of the speakers; they sum to 1. Every partition with a share gets at least one speaker. Speakers, genders
-    and seed decide, as in `k_folds`. Raises ConfigError for shares that don't sum to 1 and for too few speakers.
-    """
-    if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
-        raise ConfigError(f"the shares of train, dev and test are {shares}: they must be positive and sum to 1")
-    speakers = _shuffled_speakers(clips, seed)
-    wanted = sum(share > 0 for share in shares)
-    if len(speakers) < wanted:
-        raise ConfigError(f"{len(speakers)} speakers can't fill {wanted} partitions")
-    counts = [0, 0, 0]
-    assigned = {}
-    for number, speaker in enumerate(speakers):
-        empty = [index for index in range(3) if shares[index] > 0 and counts[index] == 0]
-        candidates = empty if len(speakers) - number <= len(empty) else range(3)
-        due = [share * (number + 1) - count for share, count in zip(shares, counts, strict=True)]
-        index = max(candidates, key=due.__getitem__)
-        counts[index] += 1
-        assigned[speaker] = PARTITIONS[index]
-    return assigned
-
-
-def by_speakers(clips: Iterable[Clip], assigned: Mapping[str, str]) -> dict[str, list[Clip]]:
-    """Partitions from each speaker's one, in the order of the clips."""
-    partitions: dict[str, list[Clip]] = {name: [] for name in PARTITIONS}
-    for clip in clips:
-        partitions[assigned[clip.speaker]].append(clip)
-    assert_disjoint(partitions)
-    return partitions
-
-
 def _shuffled_speakers(clips: Iterable[Clip], seed: int) -> list[str]:
     """All speakers, one gender after the other, each gender shuffled by the seed: dealt out in turn, every fold gets
     its share of either gender."""

@@ -7,8 +7,14 @@ from agser_core import corpora
 from agser_core.corpora.sample.generate import render, video_file, write_manifest
 from agser_core.corpora.sample.performance import perform
 from agser_core.corpora.sample.plan import plan
-from agser_core.corpora.sample.truth import boundary_errors, gesture_agreement, opening_correlations, \
-    planted_segments, read_truth, set_phones
+from agser_core.corpora.sample.truth import (
+    boundary_errors,
+    gesture_agreement,
+    opening_correlations,
+    planted_segments,
+    read_truth,
+    set_phones,
+)
 from agser_core.gestures.kmeans import SoftDTWKMeans
 from agser_core.media import probe, read_audio
 from agser_core.mouth.mediapipe_tracker import MediaPipeTracker

@@ -2,8 +2,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from agser_core.corpora.sample.truth import LIPS_SCHEMA, PHONES_SCHEMA, Truth, boundary_errors, gesture_agreement, \
-    opening_correlations, planted_segments, read_truth
+from agser_core.corpora.sample.truth import (
+    LIPS_SCHEMA,
+    PHONES_SCHEMA,
+    Truth,
+    boundary_errors,
+    gesture_agreement,
+    opening_correlations,
+    planted_segments,
+    read_truth,
+)
 from agser_core.errors import AgserError
 from agser_core.phones.interval import Phone
 

@@ -6,11 +6,8 @@ import pytest
 
 from agser_core.corpora import Clip
 from agser_core.corpora.splits import (
-    PARTITIONS,
     assert_disjoint,
-    assign_speakers,
     by_folds,
-    by_speakers,
     k_folds,
 )
 from agser_core.errors import AgserError, ConfigError
@@ -67,30 +64,3 @@ def test_folds_depend_on_speakers_and_seed_alone():
     folds = k_folds(clips, 5, seed=1)
     assert k_folds(clips[::-1], 5, seed=1) == folds == k_folds(clips[::3] + clips, 5, seed=1)
     assert k_folds(clips, 5, seed=2) != folds
-
-
-@pytest.mark.parametrize(("females", "males"), [(3, 0), (2, 2), (5, 5), (12, 8), (1, 9)])
-def test_assigned_speakers_follow_the_shares(females, males):
-    clips = clips_of(females, males)
-    assigned = assign_speakers(clips, (0.6, 0.2, 0.2), seed=5)
-    counts = Counter(assigned.values())
-    assert set(counts) == set(PARTITIONS)
-    speakers = females + males
-    assert all(
-        abs(counts[name] - share * speakers) <= 1.2 for name, share in zip(PARTITIONS, (0.6, 0.2, 0.2), strict=True)
-    )
-    if females >= 5 and males >= 5:
-        assert all(
-            {name[0] for name, part in assigned.items() if part == wanted} == {"f", "m"} for wanted in PARTITIONS
-        )
-    parts = by_speakers(clips, assigned)
-    assert sorted(clip.clip_id for part in parts.values() for clip in part) == sorted(clip.clip_id for clip in clips)
-    assert assign_speakers(clips[::-1], (0.6, 0.2, 0.2), seed=5) == assigned
-
-
-def test_impossible_shares_are_refused():
-    with pytest.raises(ConfigError, match="sum to 1"):
-        assign_speakers(clips_of(3, 3), (0.6, 0.2, 0.3))
-    with pytest.raises(ConfigError, match="2 speakers"):
-        assign_speakers(clips_of(1, 1))
-    assert set(assign_speakers(clips_of(1, 1), (0.5, 0.0, 0.5)).values()) == {"train", "test"}

@@ -105,6 +105,8 @@ def test_the_report_shows_every_part(finished):
     page = (run.output / "report.html").read_text()
     for words in ("embedded", "adjusted Rand index", "alder", "birch"):
         assert words in page
+    assert "| alder |" in (run.output / "tables.md").read_text()
+    assert "tabular" in (run.output / "tables.tex").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "") and len(page) < 10e6
 
 

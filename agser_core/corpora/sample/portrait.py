@@ -5,8 +5,20 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from agser_core.corpora.sample.mesh import BROWS, CHEEKS, CHIN, EYES, FOREHEAD, HAIRLINE, LIPS_BETWEEN, LIPS_INNER, \
-    LIPS_OUTER, NOSE_TIP, OVAL, neutral_mesh
+from agser_core.corpora.sample.mesh import (
+    BROWS,
+    CHEEKS,
+    CHIN,
+    EYES,
+    FOREHEAD,
+    HAIRLINE,
+    LIPS_BETWEEN,
+    LIPS_INNER,
+    LIPS_OUTER,
+    NOSE_TIP,
+    OVAL,
+    neutral_mesh,
+)
 
 TEXTURE_SCALE = 22.0  # texture pixels per mesh unit
 HAIR_COLOURS = np.array([(40, 28, 22), (82, 54, 34), (25, 22, 24), (120, 84, 48), (110, 105, 100), (96, 44, 24)])
