@@ -108,8 +108,8 @@ class SplitSettings(Settings):
     def _groups_suffice(self) -> "SplitSettings":
         if self.groups < self.test_groups + 2 or self.folds > self.groups // self.test_groups:
             raise ValueError(
-                f"{self.groups} groups by {self.test_groups} for test make {self.groups // self.test_groups} folds, and "
-                f"need two groups more for dev and train; folds is {self.folds}"
+                f"{self.groups} groups by {self.test_groups} for test make {self.groups // self.test_groups} folds, "
+                f"and need two groups more for dev and train; folds is {self.folds}"
             )
         return self
 
