@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from agser_core.ragged import Ragged, as_ragged
-from agser_core.softdtw import kernel
+from agser_core.softdtw import gpu, kernel
 from agser_core.softdtw.scaling import Scaling, check_dimension, check_finite, check_gamma, choose_scaling, run_tasks
 
 Metric = Literal["divergence", "soft_dtw"]
@@ -66,26 +66,33 @@ def cross_values(segments: Ragged, references: Ragged, scaling: Scaling, threads
     segments = segments.astype(scaling.dtype)
     lengths = references.lengths
     groups = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
-    tables = [reference_tables(scaling.apply(np.stack([references[k] for k in group]))) for group in groups]
+    stacks = [scaling.apply(np.stack([references[k] for k in group])) for group in groups]
+    if gpu.has_device() and gpu.fits(int(lengths.max()), segments.dimension, scaling):
+        from agser_core.softdtw import cuda_kernel
 
-    def task(members: np.ndarray, member_lengths: np.ndarray) -> None:
-        for group, table in zip(groups, tables, strict=True):
-            kernel.values(
-                segments.frames,
-                segments.offsets,
-                members,
-                member_lengths,
-                table,
-                group,
-                int(lengths[group[0]]),
-                scaling.shift,
-                scaling.scale,
-                scaling.one,
-                scaling.no_path,
-                out,
-            )
+        for group, stack in zip(groups, stacks, strict=True):
+            cuda_kernel.values(segments, stack, group, scaling, out)
+    else:
+        tables = [reference_tables(stack) for stack in stacks]
 
-    run_tasks([lambda part=part: task(*part) for part in batches(segments)], threads)
+        def task(members: np.ndarray, member_lengths: np.ndarray) -> None:
+            for group, table in zip(groups, tables, strict=True):
+                kernel.values(
+                    segments.frames,
+                    segments.offsets,
+                    members,
+                    member_lengths,
+                    table,
+                    group,
+                    int(lengths[group[0]]),
+                    scaling.shift,
+                    scaling.scale,
+                    scaling.one,
+                    scaling.no_path,
+                    out,
+                )
+
+        run_tasks([lambda part=part: task(*part) for part in batches(segments)], threads)
     out *= scaling.unit
     return out
 
@@ -128,9 +135,9 @@ def pairwise(
         references: K series [m_k, D] of any lengths.
         gamma: smoothing, in squared units of the coordinates, above 0.
         metric: "soft_dtw" s(x, y) = softmin over monotone paths of the summed squared distances (it can be negative),
-            or
-            "divergence" s(x, y) - s(x, x)/2 - s(y, y)/2 >= 0, which is 0 exactly where x = y.
-        threads: threads to use; the result is the same to the last bit for any number.
+            or "divergence" s(x, y) - s(x, x)/2 - s(y, y)/2 >= 0, which is 0 exactly where x = y.
+        threads: threads to use; the result is the same to the last bit for any number. Where there is a CUDA
+            device, the values are computed there instead.
 
     Returns:
         float64 [N, K].
