@@ -92,6 +92,13 @@ class Location:
         """True for a local directory and for an S3 prefix that holds something."""
         return self._info().type == pyarrow.fs.FileType.Directory
 
+    def stamp(self) -> tuple[int, int] | None:
+        """Size in bytes and time of the last change in ns of a local file; None on S3, where asking costs a request."""
+        if not self.is_local or not os.path.exists(self.path):
+            return None
+        status = os.stat(self.path)
+        return status.st_size, status.st_mtime_ns
+
     def size(self) -> int:
         return self._info().size or 0
 

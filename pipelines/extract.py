@@ -11,6 +11,7 @@ import pyarrow as pa
 from agser_core import corpora, tables
 from agser_core.chain import extract_output
 from agser_core.corpora.clip import Clip
+from agser_core.errors import AgserError
 from agser_core.experiment import Experiment, ExtractSettings
 from agser_core.extraction import TABLES, check_unique
 from agser_core.fingerprint import fingerprint
@@ -30,14 +31,24 @@ class UnitExtractor:
     """
 
     def __init__(self, settings: ExtractSettings, folder: str):
-        from agser_core.isolation import IsolatedExtractor
         from pipelines.ray_session import limit_threads
 
         limit_threads()
-        self.extractor, self.folder = IsolatedExtractor(settings), Location(folder)
+        self.settings, self.folder, self.extractor = settings, Location(folder), None
 
     def __call__(self, row: dict) -> dict:
+        """Counts of one unit, or the fault that ends the stage: Ray would wrap an exception past recognition."""
+        try:
+            return {**self._extract(row), "fault": ""}
+        except AgserError as error:
+            return {"done": 0, "failed": 0, "fault": str(error)}
+
+    def _extract(self, row: dict) -> dict:
+        from agser_core.isolation import IsolatedExtractor
+
+        self.extractor = self.extractor or IsolatedExtractor(self.settings)
         unit, clips, started = row["unit"], [Clip(**clip) for clip in json.loads(row["clips"])], time.perf_counter()
+        identities = json.loads(row["identities"])
         extracted = self.extractor.extract(clips)
         rows = {}
         for name, table in extracted.tables().items():
@@ -45,7 +56,7 @@ class UnitExtractor:
             if rows[name] or name != "errors":  # most units have none, and every file costs its readers
                 tables.write_parquet(table, self.folder.join(name, f"{unit}.parquet"))
         mark = {
-            "clips": [clip.clip_id for clip in clips],
+            "clips": identities,
             "rows": rows,
             "seconds": extracted.seconds,
             "wall_seconds": time.perf_counter() - started,
@@ -67,28 +78,44 @@ def committed_units(output: StageOutput) -> dict[str, dict]:
         return {file.name.removesuffix(".json"): mark for file, mark in zip(files, marks, strict=True)}
 
 
-def units_to_do(clips: list[Clip], marks: dict[str, dict], size: int) -> list[dict]:
+def clip_identity(clip: Clip) -> str:
+    """What a clip's rows depend on: all that the corpus says of it, and its files as they are (local ones)."""
+    files = [uri for uri in (clip.audio_uri, clip.video_uri, clip.phones_uri) if uri]
+    return fingerprint([dataclasses.asdict(clip), [Location.parse(uri).stamp() for uri in files]])
+
+
+def current_units(marks: dict[str, dict], identities: dict[str, str]) -> dict[str, dict]:
+    """The committed units of which every clip is still in the corpus and unchanged; the others are done again."""
+    return {
+        unit: mark
+        for unit, mark in marks.items()
+        if all(identities.get(clip) == identity for clip, identity in mark["clips"].items())
+    }
+
+
+def units_to_do(clips: list[Clip], identities: dict[str, str], marks: dict[str, dict], size: int) -> list[dict]:
     """What is not committed yet, in units of `size` clips, or more where there are very many. Named by their clips."""
     done = {clip for mark in marks.values() for clip in mark["clips"]}
     left = [clip for clip in clips if clip.clip_id not in done]
     size = max(size, math.ceil(len(left) / _MOST_UNITS))
-    groups = [left[i : i + size] for i in range(0, len(left), size)]
-    return [
-        {
-            "unit": fingerprint([clip.clip_id for clip in group]),
-            "clips": json.dumps([dataclasses.asdict(clip) for clip in group]),
-        }
-        for group in groups
-    ]
+    units = []
+    for start in range(0, len(left), size):
+        group = left[start : start + size]
+        own = {clip.clip_id: identities[clip.clip_id] for clip in group}
+        rows = json.dumps([dataclasses.asdict(clip) for clip in group])
+        units.append({"unit": fingerprint(own), "clips": rows, "identities": json.dumps(own)})
+    return units
 
 
 @dataclasses.dataclass
 class Plan:
-    """What one corpus still needs."""
+    """What one corpus still needs. finished: the output names just the units that are current, and none is missing."""
 
     output: StageOutput
     corpus: corpora.Corpus
+    identities: dict[str, str]
     units: list[dict]
+    finished: bool
 
     @property
     def name(self) -> str:
@@ -101,7 +128,12 @@ def plan_corpus(experiment: Experiment, name: str) -> Plan:
     corpus = corpora.read(source.adapter, source.path, **source.options)
     corpus.name, corpus.clips = name, [dataclasses.replace(clip, corpus=name) for clip in corpus.clips]
     check_unique(corpus.clips)
-    return Plan(output, corpus, units_to_do(corpus.clips, committed_units(output), experiment.extract.clips_per_unit))
+    identities = {clip.clip_id: clip_identity(clip) for clip in corpus.clips}
+    marks = current_units(committed_units(output), identities)
+    units = units_to_do(corpus.clips, identities, marks, experiment.extract.clips_per_unit)
+    named = output.manifest()["tables"]["clips"]["files"] if output.is_complete() else None
+    finished = not units and named == sorted(f"{unit}.parquet" for unit in marks)
+    return Plan(output, corpus, identities, units, finished)
 
 
 def extract_missing(experiment: Experiment, plan: Plan, actor: type = UnitExtractor) -> None:
@@ -122,6 +154,8 @@ def extract_missing(experiment: Experiment, plan: Plan, actor: type = UnitExtrac
         memory=int(experiment.ray.extract_memory_gb * 2**30),
     )
     for row in results.iter_rows():
+        if row["fault"]:
+            raise AgserError(f"{row['fault']}. What is committed stays: the same command goes on from there")
         progress.add(row["done"], row["failed"])
 
 
@@ -164,7 +198,7 @@ def run(experiment: Experiment) -> int | None:
 
     Reads the corpora of the experiment; writes the tables clips, segments, phone_vectors and errors of each corpus. A
     clip that can't be processed becomes a row of errors with the reason and costs no other clip. The same command
-    again goes on where it stopped.
+    again goes on where it stopped, and takes up clips that were added, changed or mended since.
     """
     plans = [plan_corpus(experiment, name) for name in experiment.corpora]
     if any(plan.units for plan in plans):
@@ -181,15 +215,19 @@ def run(experiment: Experiment) -> int | None:
 def _finish(plan: Plan, failure_budget: float) -> int:
     """Commit a corpus where anything is new, and say what came of it."""
     output = plan.output
-    if not plan.units and output.is_complete():
+    if plan.finished:
         say(f"extract {plan.name}: all {len(plan.corpus.clips)} clips were done before, nothing to do")
         manifest = output.manifest()
     else:
-        manifest = _commit(output, plan.corpus, committed_units(output))
+        manifest = _commit(output, plan.corpus, current_units(committed_units(output), plan.identities))
         for line in lines(manifest["report"]):
             say(line)
     rows = {table: entry["rows"] for table, entry in manifest["tables"].items()}
     failed = rows["errors"] / max(1, rows["clips"] + rows["errors"])
+    if manifest["missing"]:
+        say(
+            f"extract {plan.name}: {len(manifest['missing'])} published files are not here, such as {manifest['missing'][0]}"
+        )
     counts = f"{rows['clips']} clips, {rows['segments']} phone segments, {rows['errors']} errors"
     say(f"extract {plan.name}: {counts} -> {output.folder.uri}")
     if rows["clips"] and failed <= failure_budget:

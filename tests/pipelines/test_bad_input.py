@@ -118,6 +118,18 @@ def test_the_exit_code_follows_the_budget(faulty):
     assert first["reason"] in printed and first["remedy"] in printed
 
 
+def test_a_mended_clip_is_taken_up_and_a_removed_one_leaves(faulty, sample):
+    folder = faulty.config.parent
+    shutil.copy(sample.config.parent / "data" / "alder" / "video" / f"{GOOD}.mp4", folder / "truncated.mp4")
+    rows = (folder / "clips.csv").read_text().splitlines()
+    (folder / "clips.csv").write_text("\n".join(row for row in rows if not row.startswith("text,")) + "\n")
+    faulty.stage("extract")
+    now = tables(faulty)
+    assert sorted(now["clips"]["clip_id"]) == ["good", "truncated"]
+    assert "truncated" not in set(now["errors"]["clip_id"]) and "text" not in set(now["errors"]["clip_id"])
+    assert "nothing to do" in faulty.stage("extract")
+
+
 def test_two_clips_with_one_id(tmp_path, write_experiment):
     for name in ("one.wav", "two.wav"):
         empty_wav(tmp_path / name)
