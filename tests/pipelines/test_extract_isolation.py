@@ -92,3 +92,8 @@ def test_a_clip_that_hangs_is_given_up_after_two_tries(isolated, clips):
     (row,) = extractor.extract(clips[:1]).errors.to_pylist()
     assert row["error_class"] == "timeout" and "1.5 s" in row["reason"] and "clip_seconds_limit" in row["remedy"]
     assert time.monotonic() - started > 3
+
+
+def test_an_encoder_that_cannot_be_loaded_is_a_plain_error(sample):
+    printed = sample.stage("extract", "extract.speech.encoder=/no/such/model", code=2)
+    assert "the encoder '/no/such/model' can't be loaded" in printed and "Traceback" not in printed
