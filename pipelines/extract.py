@@ -225,9 +225,8 @@ def _finish(plan: Plan, failure_budget: float) -> int:
     rows = {table: entry["rows"] for table, entry in manifest["tables"].items()}
     failed = rows["errors"] / max(1, rows["clips"] + rows["errors"])
     if manifest["missing"]:
-        say(
-            f"extract {plan.name}: {len(manifest['missing'])} published files are not here, such as {manifest['missing'][0]}"
-        )
+        missing = manifest["missing"]
+        say(f"extract {plan.name}: {len(missing)} published files are not here, such as {missing[0]}")
     counts = f"{rows['clips']} clips, {rows['segments']} phone segments, {rows['errors']} errors"
     say(f"extract {plan.name}: {counts} -> {output.folder.uri}")
     if rows["clips"] and failed <= failure_budget:
