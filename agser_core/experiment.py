@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from agser_core.corpora import MODULES
 from agser_core.errors import ConfigError
 from agser_core.ser.settings import TrainSettings, valid_method
+from agser_core.storage import Location
 
 
 class Settings(BaseModel):
@@ -209,6 +210,12 @@ class Experiment(Settings):
     train: TrainStageSettings = TrainStageSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     ray: RaySettings = RaySettings()
+
+    @field_validator("output")
+    @classmethod
+    def _absolute(cls, output: str) -> str:
+        """Workers run elsewhere: a relative folder means the one seen from where the command was given."""
+        return Location.parse(output).uri
 
     @model_validator(mode="after")
     def _known_corpora(self) -> "Experiment":

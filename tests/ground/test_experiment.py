@@ -52,3 +52,11 @@ def test_what_is_wrong_is_named(file, text, overrides, message):
 def test_a_missing_file_names_the_ready_ones():
     with pytest.raises(ConfigError, match="no/such.yaml.*tune_configs/experiments"):
         load_experiment("no/such.yaml")
+
+
+def test_outputs_are_named_the_same_from_every_folder(file, monkeypatch, tmp_path):
+    """Ray Train's workers run in a folder of their own, and read the settings as the driver passes them on."""
+    given = load_experiment(file(""))
+    monkeypatch.chdir(tmp_path)
+    assert given.output.startswith("/") and type(given).model_validate(given.model_dump()).output == given.output
+    assert load_experiment(file(""), ("output=s3://bucket/runs",)).output == "s3://bucket/runs"
