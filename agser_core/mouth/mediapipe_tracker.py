@@ -75,8 +75,11 @@ class MediaPipeTracker:
         points = np.array(points, np.float32).reshape(-1, 12, 2)
         found = np.isfinite(points).all(axis=(1, 2))
         return MouthTrack(
-            times=np.array(times, np.float64), points=points, eyes=np.array(eyes, np.float32).reshape(-1, 2, 2),
-            confidence=found.astype(np.float32), found=found,
+            times=np.array(times, np.float64),
+            points=points,
+            eyes=np.array(eyes, np.float32).reshape(-1, 2, 2),
+            confidence=found.astype(np.float32),
+            found=found,
         )
 
 

@@ -60,8 +60,10 @@ def _check_times(times: np.ndarray, duration: float, name: str) -> None:
     interval = np.median(np.diff(times)) if len(times) > 1 else 0.0
     span = times[-1] - times[0] + interval
     if times[-1] > duration + 2 * interval + 0.1 or span < _LEAST_COVER * duration:
-        raise _fault(f"the frames of {name} span {times[0]:.2f}-{times[-1]:.2f} s, the clip {duration:.2f} s",
-                     "give the landmarks of this clip; timestamps count seconds from its first frame")
+        raise _fault(
+            f"the frames of {name} span {times[0]:.2f}-{times[-1]:.2f} s, the clip {duration:.2f} s",
+            "give the landmarks of this clip; timestamps count seconds from its first frame",
+        )
 
 
 def _fault(reason: str, remedy: str = "run FeatureExtraction again on this clip") -> ClipError:

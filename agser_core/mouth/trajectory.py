@@ -36,7 +36,7 @@ class Trajectory:
         first, last = (int(np.ceil(round(time * RATE, 6))) for time in (start, end))
         for at, piece in zip(self.starts, self.pieces, strict=True):
             if at <= first < last <= at + len(piece):
-                return piece[first - at:last - at]
+                return piece[first - at : last - at]
         return None
 
 

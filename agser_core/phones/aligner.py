@@ -54,8 +54,11 @@ class Aligner:
             raise ValueError(f"the aligner takes 16000 Hz, not {sampling_rate}: decode with media.read_audio")
         words = words_of(transcript or "")
         if not words:
-            raise ClipError("the clip has no transcript", error_class="transcript",
-                            remedy="add its transcript to the manifest, or give it a TextGrid in phones_uri")
+            raise ClipError(
+                "the clip has no transcript",
+                error_class="transcript",
+                remedy="add its transcript to the manifest, or give it a TextGrid in phones_uri",
+            )
         if np.abs(waveform).max(initial=0) < _FAINTEST:
             raise ClipError("the audio is silent", remedy="check that the right channel was exported")
         entries = self._pronunciations.entries(words, language)
@@ -118,5 +121,6 @@ def _time(frame: int, duration: float) -> float:
 def _misfit(words: list[str], waveform: np.ndarray) -> ClipError:
     return ClipError(
         f"the {len(words)} words of the transcript do not fit the {len(waveform) / _RATE:.2f} s of audio",
-        remedy="check that the transcript is this clip's", error_class="alignment",
+        remedy="check that the transcript is this clip's",
+        error_class="alignment",
     )

@@ -48,9 +48,31 @@ ESPEAK_TO_ARPABET: dict[str, tuple[str, ...]] = {
         "AH N": "n̩",
         "AH M": "m̩",
         # consonants
-        "B": "b β", "CH": "tʃ tɕ tʂ", "D": "d ɖ", "DH": "ð", "F": "f ɸ", "G": "ɡ g ɣ", "HH": "h x χ ħ ɦ", "JH": "dʒ dʑ",
-        "K": "k q c", "L": "l ɫ ɭ ʎ", "M": "m", "N": "n ɲ ɳ", "NG": "ŋ", "P": "p", "P F": "pf", "R": "ɹ r ʁ ʀ ɾɾ ɻ",
-        "S": "s", "SH": "ʃ ç ʂ ɕ", "T": "t ɾ ʈ", "T S": "ts", "TH": "θ", "V": "v ʋ", "W": "w ɥ ʍ", "Y": "j ʝ", "Z": "z",
+        "B": "b β",
+        "CH": "tʃ tɕ tʂ",
+        "D": "d ɖ",
+        "DH": "ð",
+        "F": "f ɸ",
+        "G": "ɡ g ɣ",
+        "HH": "h x χ ħ ɦ",
+        "JH": "dʒ dʑ",
+        "K": "k q c",
+        "L": "l ɫ ɭ ʎ",
+        "M": "m",
+        "N": "n ɲ ɳ",
+        "NG": "ŋ",
+        "P": "p",
+        "P F": "pf",
+        "R": "ɹ r ʁ ʀ ɾɾ ɻ",
+        "S": "s",
+        "SH": "ʃ ç ʂ ɕ",
+        "T": "t ɾ ʈ",
+        "T S": "ts",
+        "TH": "θ",
+        "V": "v ʋ",
+        "W": "w ɥ ʍ",
+        "Y": "j ʝ",
+        "Z": "z",
         "ZH": "ʒ ʐ ʑ",
     }.items()
     for symbol in symbols.split()
@@ -77,9 +99,14 @@ class _Identity(ctypes.Union):
 
 class _Event(ctypes.Structure):
     _fields_ = [
-        ("type", ctypes.c_int), ("unique_identifier", ctypes.c_uint), ("text_position", ctypes.c_int),
-        ("length", ctypes.c_int), ("audio_position", ctypes.c_int), ("sample", ctypes.c_int),
-        ("user_data", ctypes.c_void_p), ("id", _Identity),
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", _Identity),
     ]
 
 
@@ -122,7 +149,7 @@ def to_arpabet(symbols: str) -> list[tuple[str, int]]:
             stress, place = (1 if symbols[place] == "ˈ" else 2), place + 1
             continue
         for length in range(_LONGEST, 0, -1):
-            symbol = symbols[place:place + length]
+            symbol = symbols[place : place + length]
             if len(symbol) == length and symbol in ESPEAK_TO_ARPABET:
                 for label in ESPEAK_TO_ARPABET[symbol]:
                     if label[0] not in VOWEL_LETTERS:
@@ -203,7 +230,7 @@ def _start(mark: int, symbol: str, samples: np.ndarray, sampling_rate: int) -> f
     """Where a phone begins, in s: at its mark, a stop at the silence before it."""
     labels = to_arpabet(symbol)
     if labels and labels[0][0] in _STOPS:
-        before = samples[max(mark - int(_LONGEST_CLOSURE * sampling_rate), 0):mark]
+        before = samples[max(mark - int(_LONGEST_CLOSURE * sampling_rate), 0) : mark]
         sounding = np.flatnonzero(before)
         silent = len(before) - (sounding[-1] + 1 if len(sounding) else 0)
         if silent >= _SHORTEST_CLOSURE * sampling_rate:
@@ -226,8 +253,16 @@ def _loaded(voice: str) -> Iterator[tuple[ctypes.CDLL, int]]:
             library.espeak_Initialize.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
             library.espeak_SetVoiceByName.argtypes = [ctypes.c_char_p]
             library.espeak_SetParameter.argtypes = [ctypes.c_int] * 3
-            library.espeak_Synth.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int,
-                                             ctypes.c_uint, ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p]
+            library.espeak_Synth.argtypes = [
+                ctypes.c_char_p,
+                ctypes.c_size_t,
+                ctypes.c_uint,
+                ctypes.c_int,
+                ctypes.c_uint,
+                ctypes.c_uint,
+                ctypes.c_void_p,
+                ctypes.c_void_p,
+            ]
             library.espeak_TextToPhonemes.argtypes = [ctypes.POINTER(ctypes.c_char_p), ctypes.c_int, ctypes.c_int]
             library.espeak_TextToPhonemes.restype = ctypes.c_char_p
             data = espeakng_loader.get_data_path()
@@ -235,8 +270,11 @@ def _loaded(voice: str) -> Iterator[tuple[ctypes.CDLL, int]]:
             if sampling_rate <= 0:
                 raise RuntimeError(f"eSpeak NG did not start with the data in {data}: reinstall espeakng-loader")
             if library.espeak_SetVoiceByName(voice.encode()) != 0:
-                raise ClipError(f"eSpeak NG has no voice {voice!r}", remedy="use one of its voices: en-us, de, fr ...",
-                                error_class="transcript")
+                raise ClipError(
+                    f"eSpeak NG has no voice {voice!r}",
+                    remedy="use one of its voices: en-us, de, fr ...",
+                    error_class="transcript",
+                )
             yield library, sampling_rate
             library.espeak_Terminate()
         finally:

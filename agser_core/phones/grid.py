@@ -23,7 +23,8 @@ def read_grid_words(path: str | Path) -> list[tuple[str, float, float]]:
         except ValueError as error:
             raise ClipError(
                 f"line {number} of {Path(path).name} is {line!r}, not 'start end word'",
-                remedy="fetch the align file again", error_class="alignment",
+                remedy="fetch the align file again",
+                error_class="alignment",
             ) from error
         if word not in SILENCES:
             words.append((word, *times))

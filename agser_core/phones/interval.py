@@ -39,11 +39,13 @@ def check_fits(phones: Sequence[Phone], duration: float, source: str) -> None:
             raise ClipError(
                 f"{source}: phone {phone.label} at {phone.start:.3f}-{phone.end:.3f} s begins before {previous:.3f} s "
                 "or ends before it begins",
-                remedy="correct the times in the file", error_class="alignment",
+                remedy="correct the times in the file",
+                error_class="alignment",
             )
         previous = phone.end
     if previous > duration + _TOLERANCE:
         raise ClipError(
             f"{source} ends at {previous:.2f} s, the clip at {duration:.2f} s",
-            remedy="give the alignment of this clip, made on the same cut of its audio", error_class="alignment",
+            remedy="give the alignment of this clip, made on the same cut of its audio",
+            error_class="alignment",
         )

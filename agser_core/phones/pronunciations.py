@@ -95,6 +95,7 @@ def _espeak(word: str, language: str) -> list[tuple[str, int]]:
         return Espeak().transcribe(word, language)
     except ImportError as error:
         raise ClipError(
-            f"aligning language {language!r} needs eSpeak NG", remedy="install the extra: pip install 'agser[sample]'",
+            f"aligning language {language!r} needs eSpeak NG",
+            remedy="install the extra: pip install 'agser[sample]'",
             error_class="transcript",
         ) from error

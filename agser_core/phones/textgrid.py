@@ -41,8 +41,10 @@ def _phones(entry, name: str) -> list[Phone]:
     arpabet = split_stress(label)
     pairs = [arpabet] if arpabet else from_ipa(label)
     if pairs is None:
-        raise _fault(f"{name} has the phone {label!r}, neither ARPABET nor a known IPA symbol",
-                     "use an MFA model with ARPABET or IPA phones")
+        raise _fault(
+            f"{name} has the phone {label!r}, neither ARPABET nor a known IPA symbol",
+            "use an MFA model with ARPABET or IPA phones",
+        )
     step = (entry.end - entry.start) / len(pairs)
     return [
         Phone(phone, entry.start + i * step, entry.start + (i + 1) * step, stress)
@@ -54,8 +56,10 @@ def _tier(grid, kind: str, name: str, required: bool = True):
     names = [tier for tier in grid.tierNames if tier.lower().rstrip().endswith(kind)]
     if len(names) > 1 or (required and not names):
         found = ", ".join(grid.tierNames) or "none"
-        raise _fault(f"{name} must have exactly one tier of {kind}; its tiers: {found}",
-                     "export one speaker a file, with the tiers 'words' and 'phones'")
+        raise _fault(
+            f"{name} must have exactly one tier of {kind}; its tiers: {found}",
+            "export one speaker a file, with the tiers 'words' and 'phones'",
+        )
     return grid.getTier(names[0]) if names else None
 
 

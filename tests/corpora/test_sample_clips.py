@@ -42,10 +42,24 @@ def test_adapter_reads_what_was_written(sample):
     for name in NAMES:
         corpus = corpora.read("sample", str(folder / name))
         assert not corpus.problems
-        rows = {(clip.clip_id, clip.corpus, clip.speaker, clip.gender, clip.emotion, clip.fold, clip.transcript,
-                 clip.language) for clip in corpus.clips}
-        assert rows == {(s.clip_id, name, s.person.speaker, s.person.gender, s.emotion, s.fold, s.transcript, "en")
-                        for s in specs if s.corpus == name}
+        rows = {
+            (
+                clip.clip_id,
+                clip.corpus,
+                clip.speaker,
+                clip.gender,
+                clip.emotion,
+                clip.fold,
+                clip.transcript,
+                clip.language,
+            )
+            for clip in corpus.clips
+        }
+        assert rows == {
+            (s.clip_id, name, s.person.speaker, s.person.gender, s.emotion, s.fold, s.transcript, "en")
+            for s in specs
+            if s.corpus == name
+        }
         card = (folder / name / "CARD.md").read_text(encoding="utf-8")
         assert "face of nobody" in card and "Licence" in card and f"{name}-01" in card
 
@@ -56,8 +70,11 @@ def test_same_plan_same_bytes(sample, tmp_path):
     render(again, str(tmp_path))
     write_manifest(specs, str(tmp_path))
     files = [f"{again.corpus}/{video_file(again)}"]
-    files += [f"{name}/{file}" for name in NAMES
-              for file in ("clips.csv", "CARD.md", "truth/phones.parquet", "truth/lips.parquet")]
+    files += [
+        f"{name}/{file}"
+        for name in NAMES
+        for file in ("clips.csv", "CARD.md", "truth/phones.parquet", "truth/lips.parquet")
+    ]
     for file in files:
         assert (tmp_path / file).read_bytes() == (folder / file).read_bytes(), file
 

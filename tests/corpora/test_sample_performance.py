@@ -28,7 +28,8 @@ def test_gestures_depend_on_vowel_and_emotion_but_are_neither():
     rng = np.random.default_rng(0)
     usual = {
         (label, emotion): choose_gesture(rng, SpokenPhone(label, 0, 0.0, 0.1), emotion, other_share=0.0)
-        for label in VOWELS for emotion in CLASSES
+        for label in VOWELS
+        for emotion in CLASSES
     }
     other = {key: choose_gesture(rng, SpokenPhone(key[0], 0, 0.0, 0.1), key[1], other_share=1.0) for key in usual}
     assert all(usual[key] != other[key] for key in usual)
@@ -80,9 +81,9 @@ def test_emotion_shows_in_level_and_brightness_of_the_speech():
         clips = [perform(spec) for spec in plan("alder", speakers=2) if spec.emotion == emotion]
         level[emotion] = np.mean([20 * np.log10(np.sqrt(np.mean(clip.waveform**2))) for clip in clips])
         spectra = [(np.abs(np.fft.rfft(clip.waveform)) ** 2, clip) for clip in clips]
-        brightness[emotion] = np.mean([
-            10 * np.log10(power[len(power) // 12:].sum() / power[:len(power) // 12].sum()) for power, _ in spectra
-        ])  # above against below 2 kHz
+        brightness[emotion] = np.mean(
+            [10 * np.log10(power[len(power) // 12 :].sum() / power[: len(power) // 12].sum()) for power, _ in spectra]
+        )  # above against below 2 kHz
     assert level["anger"] > level["neutral"] + 2 > level["sadness"] + 4
     assert brightness["anger"] > brightness["neutral"] + 1 > brightness["sadness"] + 2
 

@@ -69,8 +69,9 @@ def test_gesture_agreement_wants_half_an_overlap():
 
 
 def test_planted_segments_are_those_with_a_gesture():
-    row = dict(clip_id="a", position=0, phone="AA", stress=1, start=0.1, end=0.2, gesture=3, emotion="anger",
-               speaker="s")
+    row = dict(
+        clip_id="a", position=0, phone="AA", stress=1, start=0.1, end=0.2, gesture=3, emotion="anger", speaker="s"
+    )
     truth = truth_of(phone_rows=[row, {**row, "position": 1, "gesture": -1}])
     assert planted_segments(truth) == {"a": [(0.1, 0.2, 3)]}
 

@@ -11,8 +11,19 @@ import pytest
 def write_clip():
     """write_clip(path, frames, waveform, ...): encode a clip; `*_delay` (s) shifts a stream against the other."""
 
-    def write(path, frames=(), waveform=None, *, fps=25, rate=48000, video_delay=0.0, audio_delay=0.0, aspect=None,
-              audio="aac", options=None):
+    def write(
+        path,
+        frames=(),
+        waveform=None,
+        *,
+        fps=25,
+        rate=48000,
+        video_delay=0.0,
+        audio_delay=0.0,
+        aspect=None,
+        audio="aac",
+        options=None,
+    ):
         with av.open(str(path), "w", options=options or {}) as container:
             if frames is not None and len(frames):
                 video = container.add_stream("libx264", rate=fps, options={"crf": "10"})
@@ -45,5 +56,5 @@ def flash_and_click():
     frames = np.zeros((25, 48, 64, 3), np.uint8)
     frames[12] = 255
     waveform = np.zeros(48000, np.float32)
-    waveform[round(0.48 * 48000):][:96] = 0.8
+    waveform[round(0.48 * 48000) :][:96] = 0.8
     return frames, waveform

@@ -77,7 +77,7 @@ def test_pictures_stored_lying_are_turned_upright(tmp_path, write_clip):
     header = data.index(b"tkhd")
     at = data.index(plain, header)
     assert len(plain) == len(quarter_turn) == 36
-    path.write_bytes(data[:at] + quarter_turn + data[at + 36:])
+    path.write_bytes(data[:at] + quarter_turn + data[at + 36 :])
     picture = next(read_frames(path))[1]
     assert picture.shape == (128, 64, 3)
     assert picture[:50].mean() > 200 and picture[-50:].mean() < 50  # turned clockwise: the left side is on top
@@ -152,7 +152,7 @@ def test_a_flac_that_is_cut_off(tmp_path):
     rng = np.random.default_rng(0)
     soundfile.write(tmp_path / "cut.flac", rng.uniform(-0.5, 0.5, 48000), 16000)
     data = (tmp_path / "cut.flac").read_bytes()
-    (tmp_path / "cut.flac").write_bytes(data[:len(data) // 2])
+    (tmp_path / "cut.flac").write_bytes(data[: len(data) // 2])
     refuses(read_audio, tmp_path / "cut.flac")
 
 
@@ -164,7 +164,7 @@ def test_a_film_that_is_cut_off(tmp_path, write_clip):
     with_index = write_clip(tmp_path / "with-index.mp4", frames, waveform, options={"movflags": "faststart"})
     for path in (without_index, with_index):
         data = path.read_bytes()
-        path.write_bytes(data[:len(data) * 6 // 10])
+        path.write_bytes(data[: len(data) * 6 // 10])
     refuses(read_audio, without_index, "cut off or damaged")
     refuses(drain, without_index, "cut off or damaged")
     refuses(read_audio, with_index)

@@ -115,7 +115,7 @@ def test_gaps_are_seen_where_rows_are_absent_and_at_any_frame_rate():
     for rate in (15.0, 29.97, 59.94):
         mouth = moving_mouth(rate=rate)
         for missing, pieces in ((3, 1), (4, 2)):
-            kept = np.r_[0:20, 20 + missing:60]
+            kept = np.r_[0:20, 20 + missing : 60]
             part = track(mouth.times[kept], mouth.points[kept], mouth.eyes[kept])
             assert len(trajectory(part).pieces) == pieces
 

@@ -11,9 +11,14 @@ from agser_core.phones.espeak import Espeak
 from agser_core.phones.grid import read_grid_words
 from agser_core.phones.pronunciations import read_pronunciations, words_of
 
-SENTENCES = ["kids are talking by the door", "we were all very happy to see the children again",
-             "she had your dark suit in greasy wash water all year", "it is eleven o'clock and i am tired",
-             "that is exactly what happened when the window broke", "please call me back when you get this message"]
+SENTENCES = [
+    "kids are talking by the door",
+    "we were all very happy to see the children again",
+    "she had your dark suit in greasy wash water all year",
+    "it is eleven o'clock and i am tired",
+    "that is exactly what happened when the window broke",
+    "please call me back when you get this message",
+]
 VOICES = [("en-us", 150), ("en-us+f3", 150), ("en-us+m5", 170)]
 
 
@@ -62,8 +67,11 @@ def test_an_alignment_is_in_order_and_inside_the_clip(aligner):
 
 def test_schwa_is_told_from_stressed_ah(aligner):
     waveform, _ = say("the others come from above")
-    stresses = [phone.stress for phone in aligner.align(waveform, 16000, "the others come from above").phones
-                if phone.label == "AH"]
+    stresses = [
+        phone.stress
+        for phone in aligner.align(waveform, 16000, "the others come from above").phones
+        if phone.label == "AH"
+    ]
     assert stresses == [0, 1, 1, 1, 0, 1]
 
 
@@ -118,8 +126,12 @@ def test_dictionaries_that_are_none(tmp_path, text, words):
 
 def test_other_languages_go_through_espeak(aligner):
     errors = []
-    for text in ("Der Lappen liegt auf dem Eisschrank", "Heute Abend könnte ich es ihm sagen",
-                 "Das will sie am Mittwoch abgeben", "In sieben Stunden wird es so weit sein"):
+    for text in (
+        "Der Lappen liegt auf dem Eisschrank",
+        "Heute Abend könnte ich es ihm sagen",
+        "Das will sie am Mittwoch abgeben",
+        "In sieben Stunden wird es so weit sein",
+    ):
         waveform, spoken = say(text, "de")
         alignment = aligner.align(waveform, 16000, text, language="de")
         assert [word for word, _, _ in alignment.words] == text.lower().split()

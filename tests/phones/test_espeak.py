@@ -58,5 +58,5 @@ def test_closure_belongs_to_the_stop():
         loudness[phone.label] = np.abs(speech.samples[first:last].astype(float))
     for stop in ("P", "K"):
         tenth = len(loudness[stop]) // 10
-        assert loudness[stop][:tenth].max() == 0 < loudness[stop][-3 * tenth:].max()
-    assert loudness["AE"][-len(loudness["AE"]) // 10:].max() > 0
+        assert loudness[stop][:tenth].max() == 0 < loudness[stop][-3 * tenth :].max()
+    assert loudness["AE"][-len(loudness["AE"]) // 10 :].max() > 0

@@ -50,17 +50,34 @@ def test_foreign_vowels_never_become_one_of_the_six():
         assert not is_vowel(SAMPA_TO_ARPABET[symbol], 0, stressed_ah=True)
 
 
-@pytest.mark.parametrize("label, split", [
-    ("AH0", ("AH", 0)), ("AH", ("AH", -1)), ("NG", ("NG", -1)), ("ah0", None), ("AH3", None), ("", None), ("XX1", None),
-])
+@pytest.mark.parametrize(
+    "label, split",
+    [
+        ("AH0", ("AH", 0)),
+        ("AH", ("AH", -1)),
+        ("NG", ("NG", -1)),
+        ("ah0", None),
+        ("AH3", None),
+        ("", None),
+        ("XX1", None),
+    ],
+)
 def test_stress_digits(label, split):
     assert split_stress(label) == split
 
 
-@pytest.mark.parametrize("entry, phones, wanted", [
-    ("the", "DH AH", [0]), ("of", "AH V", [1]), ("a", "AH", [0]), ("love", "L AH V", [1]), ("about", "AH B AW T", [0]),
-    ("under", "AH N D ER", [1]), ("abduction", "AE B D AH K SH AH N", [1, 0]),
-])
+@pytest.mark.parametrize(
+    "entry, phones, wanted",
+    [
+        ("the", "DH AH", [0]),
+        ("of", "AH V", [1]),
+        ("a", "AH", [0]),
+        ("love", "L AH V", [1]),
+        ("about", "AH B AW T", [0]),
+        ("under", "AH N D ER", [1]),
+        ("abduction", "AE B D AH K SH AH N", [1, 0]),
+    ],
+)
 def test_the_stress_of_ah_in_english_words(entry, phones, wanted):
     found = stresses(entry, phones.split())
     assert [stress for phone, stress in zip(phones.split(), found, strict=True) if phone == "AH"] == wanted

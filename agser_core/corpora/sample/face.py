@@ -51,8 +51,14 @@ class Face:
         lay_over(picture, person.wall, layer, person.behind, gain)
         self._draw_cavity(picture, places, gain)
         draw_mesh(
-            picture, self._nearest, places, turned[:, 2].copy(), self._triangles, person.texture_places,
-            self._light(turned, lamp) * gain, person.texture,
+            picture,
+            self._nearest,
+            places,
+            turned[:, 2].copy(),
+            self._triangles,
+            person.texture_places,
+            self._light(turned, lamp) * gain,
+            person.texture,
         )
         picture = cv2.GaussianBlur(picture, (3, 3), _SOFTNESS)
         down, right = np.random.default_rng(number).integers(GRAIN_MARGIN, size=2)

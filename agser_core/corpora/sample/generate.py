@@ -93,8 +93,11 @@ def _encode(performance: Performance, face: "Face", frame_rate: int) -> bytes:
         audio.bit_rate = _AUDIO_BITS
         for number in range(len(performance.times)):
             rgb = face.picture(
-                performance.lips[number], performance.poses[number], float(performance.lamp[number]),
-                float(performance.gain[number]), number,
+                performance.lips[number],
+                performance.poses[number],
+                float(performance.lamp[number]),
+                float(performance.gain[number]),
+                number,
             )
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, frame_rate)
@@ -102,7 +105,7 @@ def _encode(performance: Performance, face: "Face", frame_rate: int) -> bytes:
         container.mux(video.encode(None))
         size = audio.codec_context.frame_size
         for start in range(0, len(performance.waveform), size):
-            samples = performance.waveform[None, start:start + size]
+            samples = performance.waveform[None, start : start + size]
             frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout="mono")
             frame.sample_rate, frame.pts = performance.sampling_rate, start
             frame.time_base = Fraction(1, performance.sampling_rate)
@@ -116,15 +119,34 @@ def _table(specs: Sequence[ClipSpec]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for spec in specs:
-        writer.writerow((spec.clip_id, video_file(spec), spec.person.speaker, spec.person.gender, "en", spec.emotion,
-                         spec.transcript, spec.fold))
+        writer.writerow(
+            (
+                spec.clip_id,
+                video_file(spec),
+                spec.person.speaker,
+                spec.person.gender,
+                "en",
+                spec.emotion,
+                spec.transcript,
+                spec.fold,
+            )
+        )
     return text.getvalue()
 
 
 def _add_phones(rows: dict[str, list], spec: ClipSpec, performance: Performance) -> None:
     for position, (phone, gesture) in enumerate(zip(performance.phones, performance.gestures)):
-        values = (spec.clip_id, position, phone.label, phone.stress, phone.start, phone.end, gesture, spec.emotion,
-                  spec.person.speaker)
+        values = (
+            spec.clip_id,
+            position,
+            phone.label,
+            phone.stress,
+            phone.start,
+            phone.end,
+            gesture,
+            spec.emotion,
+            spec.person.speaker,
+        )
         for name, value in zip(rows, values, strict=True):
             rows[name].append(value)
 

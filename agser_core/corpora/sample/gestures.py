@@ -38,29 +38,63 @@ _NUMBER = {gesture.name: number for number, gesture in enumerate(GESTURES)}
 
 # Vowel -> emotion -> (usual gesture, other gesture). How often it is the other one is a habit of the corpus.
 _CHOICE = {
-    "AA": {"neutral": "wide closing", "anger": "opening wide", "happiness": "opening funnel",
-           "sadness": "closing wide"},
+    "AA": {
+        "neutral": "wide closing",
+        "anger": "opening wide",
+        "happiness": "opening funnel",
+        "sadness": "closing wide",
+    },
     "AH": {"neutral": "slit spread", "anger": "funnel spread", "happiness": "spread funnel", "sadness": "pucker slit"},
-    "EH": {"neutral": "spread opening", "anger": "wide opening", "happiness": "unrounding spread",
-           "sadness": "closing slit"},
-    "IY": {"neutral": "slit spread", "anger": "unrounding slit", "happiness": "spread unrounding",
-           "sadness": "slit pucker"},
-    "AE": {"neutral": "wide opening", "anger": "opening wide", "happiness": "unrounding wide",
-           "sadness": "closing wide"},
-    "UW": {"neutral": "pucker funnel", "anger": "funnel pucker", "happiness": "unrounding pucker",
-           "sadness": "pucker funnel"},
+    "EH": {
+        "neutral": "spread opening",
+        "anger": "wide opening",
+        "happiness": "unrounding spread",
+        "sadness": "closing slit",
+    },
+    "IY": {
+        "neutral": "slit spread",
+        "anger": "unrounding slit",
+        "happiness": "spread unrounding",
+        "sadness": "slit pucker",
+    },
+    "AE": {
+        "neutral": "wide opening",
+        "anger": "opening wide",
+        "happiness": "unrounding wide",
+        "sadness": "closing wide",
+    },
+    "UW": {
+        "neutral": "pucker funnel",
+        "anger": "funnel pucker",
+        "happiness": "unrounding pucker",
+        "sadness": "pucker funnel",
+    },
 }
 
 # Lips in the middle of the phones that carry no gesture.
 _VISEMES = {
     phone: lips
     for phones, lips in {
-        "P B M": (0.0, 0.0, 0.05), "F V": (0.02, 0.02, 0.05), "DH TH": (0.06, 0.03, 0.0),
-        "T D S Z N": (0.06, 0.05, 0.0), "L": (0.09, 0.03, 0.0), "K G NG HH": (0.10, 0.02, 0.0),
-        "SH ZH CH JH": (0.06, -0.02, 0.5), "Y": (0.06, 0.08, 0.0), "R": (0.08, -0.02, 0.35), "W": (0.04, 0.0, 0.9),
-        "IH": (0.11, 0.06, 0.0), "AH": (0.15, 0.0, 0.0), "ER": (0.11, 0.0, 0.35), "AO": (0.22, 0.0, 0.5),
-        "UH": (0.09, 0.0, 0.6), "EY": (0.13, 0.09, 0.0), "AY": (0.22, 0.04, 0.0), "OY": (0.17, 0.0, 0.45),
-        "AW": (0.22, 0.0, 0.3), "OW": (0.14, 0.0, 0.65),
+        "P B M": (0.0, 0.0, 0.05),
+        "F V": (0.02, 0.02, 0.05),
+        "DH TH": (0.06, 0.03, 0.0),
+        "T D S Z N": (0.06, 0.05, 0.0),
+        "L": (0.09, 0.03, 0.0),
+        "K G NG HH": (0.10, 0.02, 0.0),
+        "SH ZH CH JH": (0.06, -0.02, 0.5),
+        "Y": (0.06, 0.08, 0.0),
+        "R": (0.08, -0.02, 0.35),
+        "W": (0.04, 0.0, 0.9),
+        "IH": (0.11, 0.06, 0.0),
+        "AH": (0.15, 0.0, 0.0),
+        "ER": (0.11, 0.0, 0.35),
+        "AO": (0.22, 0.0, 0.5),
+        "UH": (0.09, 0.0, 0.6),
+        "EY": (0.13, 0.09, 0.0),
+        "AY": (0.22, 0.04, 0.0),
+        "OY": (0.17, 0.0, 0.45),
+        "AW": (0.22, 0.0, 0.3),
+        "OW": (0.14, 0.0, 0.65),
     }.items()
     for phone in phones.split()
 }
@@ -94,8 +128,13 @@ def lip_path(
         else:
             path = GESTURES[number].path
             lips = [path[0], *path, path[-1]]
-            moments = [phone.start - _lead(phones, place, -1), phone.start, (phone.start + phone.end) / 2, phone.end,
-                       phone.end + _lead(phones, place, 1)]
+            moments = [
+                phone.start - _lead(phones, place, -1),
+                phone.start,
+                (phone.start + phone.end) / 2,
+                phone.end,
+                phone.end + _lead(phones, place, 1),
+            ]
         keys += [(moment, (factor * opening, *rest)) for moment, (opening, *rest) in zip(moments, lips)]
         following = phones[place + 1].start if place + 1 < len(phones) else np.inf
         if following - phone.end > 0.12:  # a pause

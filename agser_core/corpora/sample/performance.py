@@ -37,10 +37,21 @@ def perform(spec: ClipSpec) -> Performance:
     # A clip shows its emotion more or less, and speech varies without any: the label can't be read off one number.
     mood = EMOTIONS[spec.emotion].times(style.acting * max(rng.normal(1, 0.35), 0.3))
     habit = Manner(pitch_range=person.pitch_range, level=person.level, tilt=person.tilt)
-    chance = Manner(pitch=rng.normal(0, 3), pitch_range=rng.normal(0, 8), rate=rng.normal(0, 0.03),
-                    level=rng.normal(0, 1.5), tilt=rng.normal(0, 0.4))
+    chance = Manner(
+        pitch=rng.normal(0, 3),
+        pitch_range=rng.normal(0, 8),
+        rate=rng.normal(0, 0.03),
+        level=rng.normal(0, 1.5),
+        tilt=rng.normal(0, 0.4),
+    )
     waveform, phones = speak(
-        rng, spec.transcript, person.voice, person.pace, person.pitch, mood + habit + chance, style.channel,
+        rng,
+        spec.transcript,
+        person.voice,
+        person.pace,
+        person.pitch,
+        mood + habit + chance,
+        style.channel,
         silence=tuple(rng.uniform(0.15, 0.25, 2)),
     )
     gestures = [choose_gesture(rng, phone, spec.emotion, style.other_share) for phone in phones]
@@ -51,7 +62,14 @@ def perform(spec: ClipSpec) -> Performance:
     poses = np.stack([lively * size * _drift(rng, times) for size in (2.2, 1.6, 1.2)], axis=1)
     poses += rng.normal(0, (1.5, 1.0, 0.8))
     return Performance(
-        waveform, style.channel.sampling_rate, phones, gestures, times, lips, poses, lamp=0.12 * _drift(rng, times),
+        waveform,
+        style.channel.sampling_rate,
+        phones,
+        gestures,
+        times,
+        lips,
+        poses,
+        lamp=0.12 * _drift(rng, times),
         gain=1 + 0.02 * _drift(rng, times),
     )
 

@@ -32,24 +32,44 @@ class Style:
 STYLES = {
     "alder": Style(
         sentences=(
-            "she met a calm happy crew", "my father saw the moon at ten", "a sad queen fed two black dogs",
-            "please tell the calm teacher soon", "the bad fox met a sheep", "the heavy drop fell on the roof",
-            "the box had a blue bead", "she sees a pond at noon",
+            "she met a calm happy crew",
+            "my father saw the moon at ten",
+            "a sad queen fed two black dogs",
+            "please tell the calm teacher soon",
+            "the bad fox met a sheep",
+            "the heavy drop fell on the roof",
+            "the box had a blue bead",
+            "she sees a pond at noon",
         ),
         voices={"female": ("en-us+f1", "en-us+Annie", "en-us+steph"), "male": ("en-us+m3", "en-us+m1", "en-us+m7")},
         channel=Channel(48000, 60, 10000, 0.12, -16, level=-22, noise=-62, hum=0.1),
-        picture=(480, 360), frame_rate=30, acting=1.0, other_share=0.15, words_a_minute=140,
+        picture=(480, 360),
+        frame_rate=30,
+        acting=1.0,
+        other_share=0.15,
+        words_a_minute=140,
     ),
     "birch": Style(
         sentences=(
-            "the calm crew had ten beads", "the fox ran past the red roof", "ten happy geese ran to the pond",
-            "the doctor had the blue key", "father said the moon was red", "a cool breeze shook the palm",
-            "we met a man at the zoo", "he left a lamp on the beach",
+            "the calm crew had ten beads",
+            "the fox ran past the red roof",
+            "ten happy geese ran to the pond",
+            "the doctor had the blue key",
+            "father said the moon was red",
+            "a cool breeze shook the palm",
+            "we met a man at the zoo",
+            "he left a lamp on the beach",
         ),
-        voices={"female": ("en-us+belinda", "en-us+aunty", "en-us+steph2"),
-                "male": ("en-us+m4", "en-us+m6", "en-us+m8")},
+        voices={
+            "female": ("en-us+belinda", "en-us+aunty", "en-us+steph2"),
+            "male": ("en-us+m4", "en-us+m6", "en-us+m8"),
+        },
         channel=Channel(44100, 150, 5500, 0.3, -10, level=-28, noise=-54, hum=0.4),
-        picture=(640, 480), frame_rate=25, acting=1.0, other_share=0.3, words_a_minute=132,
+        picture=(640, 480),
+        frame_rate=25,
+        acting=1.0,
+        other_share=0.3,
+        words_a_minute=132,
     ),
 }
 GENDERS = ("female", "male")
@@ -107,10 +127,17 @@ def plan(name: str, seed: int = 0, speakers: int = 6, sentences: int = 4) -> lis
         person = _invent(rng, name, style, speaker)
         for text_number, text in enumerate(style.sentences[:sentences]):
             for emotion in CLASSES:
-                specs.append(ClipSpec(
-                    clip_id=f"{person.speaker}-{emotion}-{text_number + 1}", corpus=name, person=person,
-                    emotion=emotion, transcript=text, fold=str(speaker + 1), seed=int(rng.integers(2**31)),
-                ))
+                specs.append(
+                    ClipSpec(
+                        clip_id=f"{person.speaker}-{emotion}-{text_number + 1}",
+                        corpus=name,
+                        person=person,
+                        emotion=emotion,
+                        transcript=text,
+                        fold=str(speaker + 1),
+                        seed=int(rng.integers(2**31)),
+                    )
+                )
     return specs
 
 
@@ -118,8 +145,14 @@ def _invent(rng: np.random.Generator, name: str, style: Style, speaker: int) -> 
     gender = GENDERS[speaker % 2]
     voices = style.voices[gender]
     return Person(
-        speaker=f"{name}-{speaker + 1:02d}", gender=gender, face_seed=int(rng.integers(2**31)),
-        voice=voices[speaker // 2 % len(voices)], pitch=float(rng.normal(47, 6)), pitch_range=float(rng.normal(0, 6)),
-        pace=float(style.words_a_minute * rng.normal(1, 0.03)), level=float(rng.normal(0, 1.5)),
-        tilt=float(rng.normal(0, 0.5)), vigour=float(np.clip(rng.normal(1, 0.05), 0.9, 1.1)),
+        speaker=f"{name}-{speaker + 1:02d}",
+        gender=gender,
+        face_seed=int(rng.integers(2**31)),
+        voice=voices[speaker // 2 % len(voices)],
+        pitch=float(rng.normal(47, 6)),
+        pitch_range=float(rng.normal(0, 6)),
+        pace=float(style.words_a_minute * rng.normal(1, 0.03)),
+        level=float(rng.normal(0, 1.5)),
+        tilt=float(rng.normal(0, 0.5)),
+        vigour=float(np.clip(rng.normal(1, 0.05), 0.9, 1.1)),
     )

@@ -31,8 +31,11 @@ _SHADOWS = [([2], -0.25, 0.4, 1.0, 0.28), ([164], 0, 0.22, 0.22, 0.4), ([18], -0
     spot
     for eye, fold, nostril in zip(EYES, (206, 426), ([98, 97], [327, 326]))
     for spot in (
-        (eye, 0.25, 0.28, 1.5, 0.75), (eye[8:9], 0.3, 0.26, 0.5, 0.7), (eye, -0.8, 0.15, 1.1, 0.22),
-        ([fold], 0, 0.18, 0.3, 0.7), (nostril, 0.12, 1.0, 0.3, 0.12),
+        (eye, 0.25, 0.28, 1.5, 0.75),
+        (eye[8:9], 0.3, 0.26, 0.5, 0.7),
+        (eye, -0.8, 0.15, 1.1, 0.22),
+        ([fold], 0, 0.18, 0.3, 0.7),
+        (nostril, 0.12, 1.0, 0.3, 0.12),
     )
 ]
 
@@ -71,7 +74,14 @@ def paint_portrait(seed: int, gender: str, size: tuple[int, int], project) -> Po
     wall, behind, layer = _paint_surroundings(rng, project(vertices), size, skin, hair, female, light[0])
     grain = rng.normal(0, rng.uniform(0.7, 1.5), (size[1] + GRAIN_MARGIN, size[0] + GRAIN_MARGIN))
     return Portrait(
-        vertices, texture, texture_places, skin, light / np.linalg.norm(light), wall, behind, layer,
+        vertices,
+        texture,
+        texture_places,
+        skin,
+        light / np.linalg.norm(light),
+        wall,
+        behind,
+        layer,
         np.round(grain).astype(np.int8),
     )
 
@@ -110,8 +120,9 @@ def _shape(rng, female: bool) -> np.ndarray:
     near_mouth = _bump(vertices, vertices[[61, 291]].mean(0), [4, 1.6, 9])[:, None]
     jaw = draw(-0.12, 0.0) if female else draw(-0.02, 0.10)
     vertices[:, 0] *= 1 + jaw * np.clip(-vertices[:, 1] / 8, 0, 1.2)
-    vertices += near_nose * (vertices * [draw(-0.2, 0.1 if female else 0.2), 0, 0]
-                             + [0, draw(-0.4, 0.3), draw(-0.5, 0.3)])
+    vertices += near_nose * (
+        vertices * [draw(-0.2, 0.1 if female else 0.2), 0, 0] + [0, draw(-0.4, 0.3), draw(-0.5, 0.3)]
+    )
     vertices += near_mouth * (vertices * [draw(-0.08, 0.08), 0, 0] + [0, draw(-0.25, 0.25), 0])
     line, fuller = vertices[LIPS_INNER, 1].mean(), draw(1.0, 1.2) if female else draw(0.85, 1.05)
     lips = [*LIPS_OUTER, *LIPS_BETWEEN[0], *LIPS_BETWEEN[1]]
@@ -199,7 +210,7 @@ def _paint_surroundings(rng, rest, size, skin, hair, female: bool, lamp_side: fl
         _mask(shape, skull + _CIRCLE * [1.12 * half_width, reach * half_width], 2),
         _mask(shape, skull + half_width * sides, 2),
     )
-    cover = np.clip(cover * (1 + 0.35 * _noise(rng, shape, 1, 5)[..., 0] * (1 - cover)) , 0, 1)
+    cover = np.clip(cover * (1 + 0.35 * _noise(rng, shape, 1, 5)[..., 0] * (1 - cover)), 0, 1)
     throat_width = 0.58 if female else 0.68
     throat = np.array([(-1, -0.7), (1, -0.7), (1, 0.2), (1.36, 0.55), (0, 0.95), (-1.36, 0.55), (-1, 0.2)])
     parts = [chin + half_width * throat * [throat_width, 1]]

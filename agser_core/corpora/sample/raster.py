@@ -53,10 +53,14 @@ def draw_mesh(picture, nearest, places, depths, triangles, texture_places, light
                 column, row = min(max(int(u), 0), last_column), min(max(int(v), 0), last_row)
                 right_share, lower_share = u - column, v - row
                 for channel in range(4):
-                    upper = texture[row, column, channel] * (1 - right_share) \
+                    upper = (
+                        texture[row, column, channel] * (1 - right_share)
                         + texture[row, column + 1, channel] * right_share
-                    lower = texture[row + 1, column, channel] * (1 - right_share) \
+                    )
+                    lower = (
+                        texture[row + 1, column, channel] * (1 - right_share)
                         + texture[row + 1, column + 1, channel] * right_share
+                    )
                     colour[channel] = upper * (1 - lower_share) + lower * lower_share
                 cover = colour[3] / 255.0
                 for channel in range(3):

@@ -58,15 +58,24 @@ class Channel:
 
 
 def speak(
-    rng: np.random.Generator, text: str, voice: str, words_a_minute: float, pitch: float, manner: Manner,
-    channel: Channel, silence: tuple[float, float],
+    rng: np.random.Generator,
+    text: str,
+    voice: str,
+    words_a_minute: float,
+    pitch: float,
+    manner: Manner,
+    channel: Channel,
+    silence: tuple[float, float],
 ) -> tuple[np.ndarray, list[SpokenPhone]]:
     """One utterance: float32 [n] in [-1, 1] at the channel's sampling rate, and its phones.
 
     words_a_minute and pitch (eSpeak's 0 .. 99) are the plain voice's. silence: seconds before and after the speech.
     """
     speech = Espeak().speak(
-        text, voice, rate=round(words_a_minute * (1 + manner.rate)), pitch=_step(pitch + manner.pitch),
+        text,
+        voice,
+        rate=round(words_a_minute * (1 + manner.rate)),
+        pitch=_step(pitch + manner.pitch),
         pitch_range=_step(45 + manner.pitch_range),
     )
     waveform = speech.samples.astype(np.float64) / 32768
@@ -89,7 +98,7 @@ def _filtered(waveform: np.ndarray, sampling_rate: int, gain) -> np.ndarray:
 
     length = next_fast_len(len(waveform) + sampling_rate // 10, real=True)  # room for what would wrap round
     spectrum = np.fft.rfft(waveform, length) * gain(np.fft.rfftfreq(length, 1 / sampling_rate))
-    return np.fft.irfft(spectrum, length)[:len(waveform)]
+    return np.fft.irfft(spectrum, length)[: len(waveform)]
 
 
 def _voice_quality(rng, waveform: np.ndarray, sampling_rate: int, manner: Manner) -> np.ndarray:
@@ -113,14 +122,16 @@ def _voice_quality(rng, waveform: np.ndarray, sampling_rate: int, manner: Manner
 def _record(rng, waveform: np.ndarray, sampling_rate: int, channel: Channel) -> np.ndarray:
     from scipy.signal import fftconvolve, resample_poly
 
-    decay = np.exp(-np.log(1000) * np.arange(int(channel.reverberation * sampling_rate)) / sampling_rate
-                   / channel.reverberation)
+    decay = np.exp(
+        -np.log(1000) * np.arange(int(channel.reverberation * sampling_rate)) / sampling_rate / channel.reverberation
+    )
     room = np.random.default_rng(channel.sampling_rate).standard_normal(len(decay)) * decay  # the corpus' one room
     room *= 10 ** (channel.wet / 20) / np.linalg.norm(room)
     room[0] = 1
-    waveform = fftconvolve(waveform, room)[:len(waveform)]
+    waveform = fftconvolve(waveform, room)[: len(waveform)]
     waveform = _filtered(
-        waveform, sampling_rate,
+        waveform,
+        sampling_rate,
         lambda f: 1 / np.sqrt((1 + (channel.low_cut / np.maximum(f, 1)) ** 4) * (1 + (f / channel.high_cut) ** 8)),
     )
     common = gcd(channel.sampling_rate, sampling_rate)

@@ -12,15 +12,28 @@ from agser_core.errors import AgserError
 from agser_core.phones.interval import Phone
 from agser_core.storage import Location
 
-PHONES_SCHEMA = pa.schema([
-    ("clip_id", pa.string()), ("position", pa.int32()), ("phone", pa.string()), ("stress", pa.int8()),
-    ("start", pa.float64()), ("end", pa.float64()), ("gesture", pa.int32()), ("emotion", pa.string()),
-    ("speaker", pa.string()),
-])
-LIPS_SCHEMA = pa.schema([
-    ("clip_id", pa.string()), ("time", pa.float64()), ("opening", pa.float64()), ("width", pa.float64()),
-    ("rounding", pa.float64()),
-])
+PHONES_SCHEMA = pa.schema(
+    [
+        ("clip_id", pa.string()),
+        ("position", pa.int32()),
+        ("phone", pa.string()),
+        ("stress", pa.int8()),
+        ("start", pa.float64()),
+        ("end", pa.float64()),
+        ("gesture", pa.int32()),
+        ("emotion", pa.string()),
+        ("speaker", pa.string()),
+    ]
+)
+LIPS_SCHEMA = pa.schema(
+    [
+        ("clip_id", pa.string()),
+        ("time", pa.float64()),
+        ("opening", pa.float64()),
+        ("width", pa.float64()),
+        ("rounding", pa.float64()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -79,14 +92,10 @@ def boundary_errors(pairs: Sequence[tuple[Sequence[Phone], Sequence[Phone]]]) ->
                 errors.append(abs(aligned[block.b + offset].start - known[block.a + offset].start) * 1000)
     if not errors:
         return BoundaryErrors(float("nan"), float("nan"), 0.0, 0)
-    return BoundaryErrors(
-        float(np.median(errors)), float(np.percentile(errors, 90)), len(errors) / n_set, len(errors)
-    )
+    return BoundaryErrors(float(np.median(errors)), float(np.percentile(errors, 90)), len(errors) / n_set, len(errors))
 
 
-def opening_correlations(
-    truth: Truth, tracked: Mapping[str, tuple[np.ndarray, np.ndarray]]
-) -> dict[str, float]:
+def opening_correlations(truth: Truth, tracked: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
     """Pearson's r of the tracked with the set lip opening, for each clip of `tracked`: clip_id -> (times, opening).
 
     The set opening is interpolated to the tracked times; frames with NaN are left out. The report gives the median.
