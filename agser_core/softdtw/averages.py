@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,7 +131,7 @@ def barycenter(
     weights: np.ndarray | None = None,
     metric: Metric = "soft_dtw",
     max_iter: int = 100,
-    tol: float = 1e-6,
+    tol: float = 2e-7,
     polish: bool = False,
     threads: int = 1,
 ) -> np.ndarray:
@@ -186,22 +187,41 @@ def barycenter(
     return current[0]
 
 
-def polished(centroids: np.ndarray, evaluate, gamma: float, metric: Metric, max_iter: int = 50) -> np.ndarray:
-    """L-BFGS on all centroids [K, T, D] together, the members fixed; `evaluate(centroids)` gives their `Statistics`.
+def polished(
+    centroids: np.ndarray,
+    evaluate: Callable[[np.ndarray], Statistics],
+    gamma: float,
+    metric: Metric,
+    max_iter: int = 50,
+    tol: float = 2e-7,
+) -> np.ndarray:
+    """L-BFGS on all centroids [K, T, D] together, the members fixed; the start itself where nothing lower was found.
 
-    Returns the start itself where L-BFGS found nothing lower.
+    It works on c sqrt(W): where the path shares E stay as they are, the objective is a round bowl in these coordinates.
+
+    Args:
+        evaluate: gives the `Statistics` at centroids.
+        max_iter: iterations. tol: stop when one of them lowers the objective by less than this share of it.
     """
     from scipy.optimize import minimize
 
-    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        at = flat.reshape(centroids.shape)
-        statistics = evaluate(at)
+    def objective(at: np.ndarray, statistics: Statistics) -> tuple[float, np.ndarray]:
         value, gradient = statistics.value.sum(), statistics.gradient(at)
         if metric == "divergence":
             own = self_statistics(at, gamma)
             value = value - 0.5 * (statistics.weight * own.value).sum()
             gradient = gradient - statistics.weight[:, None, None] * own.gradient(at)
-        return float(value), gradient.ravel()
+        return float(value), gradient
 
-    result = minimize(objective, centroids.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": max_iter})
-    return result.x.reshape(centroids.shape) if result.fun < objective(centroids.ravel())[0] else centroids
+    first = evaluate(centroids)
+    stretch = np.sqrt(np.where(first.visits > 0, first.visits, 1))[..., None]
+
+    def stretched(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        at = flat.reshape(centroids.shape) / stretch
+        value, gradient = objective(at, evaluate(at))
+        return value, (gradient / stretch).ravel()
+
+    options = {"maxiter": max_iter, "ftol": tol}
+    result = minimize(stretched, (centroids * stretch).ravel(), jac=True, method="L-BFGS-B", options=options)
+    lower = result.fun < objective(centroids, first)[0]
+    return result.x.reshape(centroids.shape) / stretch if lower else centroids

@@ -46,13 +46,13 @@ def compiled(length: int, dimension: int, dtype: np.dtype):
         for row in range(offsets[member], offsets[member + 1]):
             for d in range(dimension):
                 x[d] = (frames[row, d] - shift[d]) * scale
-            left_m, left_e = mantissa[0] * 0 + 1, no_path
+            left_m, left_e = real(1), no_path
             diag_m, diag_e = left_m, no_path * (row > offsets[member])
             for j in range(length):
-                cost = x[0] * 0
+                cost = real(0)
                 for d in range(dimension):
                     cost += (x[d] - reference[j, d]) * (x[d] - reference[j, d])
-                rounded = math.floor(cost + 0.5)
+                rounded = math.floor(cost + real(0.5))
                 up_m, up_e = mantissa[j], exponent[j]
                 e = max(max(up_e, diag_e), left_e)
                 total = up_m * math.exp2(real(max(up_e - e, -100)))  # below 2**-100 nothing of a term is left anyhow

@@ -14,12 +14,12 @@ started from) at their own last row, so a series' result does not depend, to the
 
 Layouts, L lanes innermost everywhere; D is padded with zeros to whole chunks of 4; rows of series come in pairs.
     tile     [n / 2] [D] [2 rows]                     the series
-    table    [T / 4] [D] [4 columns], [T % 4] [D]     one reference, no lanes
-    costs    [T] [2 rows]                             of one pair of rows
+    table    [T / 4] [D] [4 columns]                  one reference, no lanes; frames past its end are zeros
+    costs    [T] [2 rows]                             of one pair of rows, T in whole fours
     states   [T + 1] [2] [mantissa, exponent]         P of the last two rows as integers; column 0 stands left of the
     first
     shares   [n / 2] [T] [2 rows] [up, then E | diag]
-    flow     [T + 1] [below, left, passing, visits]   E on its way; column j at place j + 1
+    flow     [T + 1] [below, left, passing]           E on its way; column j at place j + 1
     sums     [T / 4] [D / 4] [4 dimensions] [4 columns]
 
 Why it is fast where it is: arrays that a loop writes are few and hold everything at constant distances, because
@@ -201,14 +201,17 @@ def gather(frames, offsets, members, first, count, rows, shift, scale, tile, sta
     lanes = lane_count(scale)
     flat = frames.reshape(-1)
     whole = dimension // CHUNK
+    at_row, begins, lasts = starts[0], starts[1], starts[2]
+    for lane in range(lanes):
+        member = members[first + min(lane, count - 1)]
+        begins[lane], lasts[lane] = offsets[member] * dimension, (offsets[member + 1] - 1) * dimension
     for i in range(rows):
         for lane in range(lanes):
-            member = members[first + min(lane, count - 1)]
-            starts[lane] = min(offsets[member] + i, offsets[member + 1] - 1) * dimension
+            at_row[lane] = min(begins[lane] + i * dimension, lasts[lane])
         for chunk in range(whole):
             at = chunk * CHUNK
             for lane in range(lanes):  # unsigned: numba then spares the test for negative indices
-                x, y = np.uint64(starts[lane] + at), np.uint64(lane * CHUNK)
+                x, y = np.uint64(at_row[lane] + at), np.uint64(lane * CHUNK)
                 x0, x1, x2, x3 = flat[x], flat[x + U1], flat[x + U2], flat[x + U3]
                 staged[y], staged[y + U1], staged[y + U2], staged[y + U3] = x0, x1, x2, x3
             out = tile[i >> 1][(at * ROWS + (i & 1)) * lanes :]
@@ -222,16 +225,15 @@ def gather(frames, offsets, members, first, count, rows, shift, scale, tile, sta
         for d in range(whole * CHUNK, dimension):
             out = tile[i >> 1][(d * ROWS + (i & 1)) * lanes :]
             for lane in range(lanes):
-                out[lane] = (flat[starts[lane] + d] - shift[d]) * scale
+                out[lane] = (flat[at_row[lane] + d] - shift[d]) * scale
 
 
 @njit(**OPTIONS)
-def cost_rows(x, table, length, chunks, costs):
+def cost_rows(x, table, chunks, costs):
     """Squared distances of a pair of frames of every lane to every frame of the reference."""
     lanes = lane_count(x[0])
     costs[:] = 0
-    whole = length // COLUMNS
-    for part in range(whole):
+    for part in range(len(costs) // (COLUMNS * ROWS * lanes)):
         out = costs[part * COLUMNS * ROWS * lanes :]
         for chunk in range(chunks):
             xs = x[chunk * CHUNK * ROWS * lanes :]
@@ -262,18 +264,6 @@ def cost_rows(x, table, length, chunks, costs):
                     a3,
                     b3,
                 )
-    for j in range(whole * COLUMNS, length):
-        out = costs[j * ROWS * lanes :]
-        for chunk in range(chunks):
-            xs = x[chunk * CHUNK * ROWS * lanes :]
-            cs = table[(j * chunks + chunk) * CHUNK :]
-            for lane in range(lanes):
-                a0, b0 = out[lane], out[lanes + lane]
-                for d in range(CHUNK):
-                    x0, x1 = xs[d * ROWS * lanes + lane], xs[d * ROWS * lanes + lanes + lane]
-                    a0 += (x0 - cs[d]) * (x0 - cs[d])
-                    b0 += (x1 - cs[d]) * (x1 - cs[d])
-                out[lane], out[lanes + lane] = a0, b0
 
 
 @njit(**OPTIONS)
@@ -375,7 +365,13 @@ def series_tile(frames, longest, one):
     pairs = (longest + 1) // ROWS
     padded = -(-frames.shape[1] // CHUNK) * CHUNK
     tile = aligned(pairs * padded * ROWS * lanes, one - one).reshape(pairs, -1)
-    return tile, np.empty(lanes, np.int64), aligned(lanes * CHUNK, one)
+    return tile, np.empty((3, lanes), np.int64), aligned(lanes * CHUNK, one)
+
+
+@njit(**OPTIONS)
+def cost_room(length, one):
+    """Room for the costs of a pair of rows, in whole fours of columns."""
+    return aligned(-(-length // COLUMNS) * COLUMNS * ROWS * lane_count(one), one)
 
 
 @njit(**OPTIONS)
@@ -391,10 +387,7 @@ def values(frames, offsets, members, lengths, tables, targets, length, shift, sc
     lanes = lane_count(one)
     chunks = -(-frames.shape[1] // CHUNK)
     tile, starts, staged = series_tile(frames, lengths[-1], one)
-    costs, states = (
-        aligned(length * ROWS * lanes, one),
-        aligned((length + 1) * 4 * lanes, split(one, no_path, no_path)[0]),
-    )
+    costs, states = cost_room(length, one), aligned((length + 1) * 4 * lanes, split(one, no_path, no_path)[0])
     ends, kept, logarithm, columns = (
         aligned(lanes, no_path),
         aligned(2 * lanes, no_path),
@@ -412,7 +405,7 @@ def values(frames, offsets, members, lengths, tables, targets, length, shift, sc
             for i in range(n):
                 start_row(i, no_path, lanes, states)
                 if i % ROWS == 0:
-                    cost_rows(tile[i >> 1], tables[k], length, chunks, costs)
+                    cost_rows(tile[i >> 1], tables[k], chunks, costs)
                     forward_row(costs, columns, states, 0)
                 else:
                     forward_row(costs, columns, states, 1)
@@ -468,24 +461,29 @@ def backward_row(shares, row, last_to_first, flow, tiny):
     to the row above."""
     lanes = lane_count(tiny)
     for j in last_to_first:
-        share, f = shares[(j * ROWS + row) * 2 * lanes :], flow[j * 4 * lanes :]
+        share, f = shares[(j * ROWS + row) * 2 * lanes :], flow[j * 3 * lanes :]
         for lane in range(lanes):
-            e = f[4 * lanes + lane] + f[5 * lanes + lane]
+            e = f[3 * lanes + lane] + f[4 * lanes + lane]
             e = e if e > tiny else tiny - tiny  # no subnormal numbers
             up, diag = e * share[lane], e * share[lanes + lane]
-            f[4 * lanes + lane] = up + f[6 * lanes + lane]
+            f[3 * lanes + lane] = up + f[5 * lanes + lane]
             f[lanes + lane] = (e - up) - diag
             f[2 * lanes + lane] = diag
-            f[7 * lanes + lane] += e
             share[lane] = e
 
 
 @njit(**OPTIONS)
-def accumulate(tile, shares, pairs, length, chunks, sums):
-    """sums += E[i, j] x[i, d] over the rows; two pairs of rows at a time spare stores."""
+def accumulate(tile, shares, pairs, chunks, sums, visits):
+    """sums += E[i, j] x[i, d], visits += E[i, j] over the rows; two pairs of rows at a time spare stores."""
     lanes = lane_count(tile[0, 0])
-    for part in range(-(-length // COLUMNS)):
+    for part in range(len(visits) // (COLUMNS * lanes)):
         at = part * COLUMNS * ROWS * 2 * lanes
+        seen = visits[part * COLUMNS * lanes :]
+        for pair in range(pairs):
+            e = shares[pair][at:]
+            for lane in range(lanes):
+                for j in range(COLUMNS):
+                    seen[j * lanes + lane] += e[j * 4 * lanes + lane] + e[(j * 4 + 2) * lanes + lane]
         for chunk in range(chunks):
             out = sums[(part * chunks + chunk) * COLUMNS * CHUNK * lanes :]
             for pair in range(0, pairs - 1, 2):
@@ -514,66 +512,105 @@ def accumulate(tile, shares, pairs, length, chunks, sums):
 
 
 @njit(**OPTIONS)
+def lane_sum(values, at):
+    """Sum over the lanes from a place on, in float64; four at a time, since each addition waits for the one before."""
+    lanes = lane_count(values[0])
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    for lane in range(at, at + lanes, 4):
+        a += values[lane]
+        b += values[lane + 1]
+        c += values[lane + 2]
+        d += values[lane + 3]
+    return (a + b) + (c + d)
+
+
+@njit(**OPTIONS)
+def empty_lanes(lane_sums, lane_visits, chunks, sums, visits):
+    """Adds what one reference's lanes have gathered to its sums [T, D] and visits [T], and clears the lanes."""
+    lanes = lane_count(lane_sums[0])
+    for j in range(len(visits)):
+        visits[j] += lane_sum(lane_visits, j * lanes)
+        for d in range(sums.shape[1]):
+            place = ((j // COLUMNS * chunks + d // CHUNK) * CHUNK + d % CHUNK) * COLUMNS + j % COLUMNS
+            sums[j, d] += lane_sum(lane_sums, place * lanes)
+    lane_sums[:] = 0
+    lane_visits[:] = 0
+
+
+@njit(**OPTIONS)
 def statistics(
-    frames, offsets, members, lengths, weights, table, length, shift, scale, one, no_path, tiny, out, sums, visits
+    frames,
+    offsets,
+    members,
+    lengths,
+    bounds,
+    weights,
+    tables,
+    length,
+    shift,
+    scale,
+    one,
+    no_path,
+    tiny,
+    out,
+    sums,
+    visits,
 ):
-    """Soft-DTW to one reference and what its gradient is made of, summed over the series.
+    """Soft-DTW of series to the references of their clusters, and what its gradient is made of, summed by cluster.
 
     Args:
-        as `values`; weights [M] of the float type; table: one reference; tiny: shares below it count as none.
-        out: float64 [N, 1], set at the members. sums, visits: float64 [T, D], [T]; S = sum E x (shifted and scaled)
-            and W = sum E,
-            both with the weights, are added to them.
+        frames, offsets, tables, length, shift, scale, one, no_path: as `values`.
+        members, lengths, weights: cluster after cluster, in each the shortest first; cluster k from bounds[k] to
+            bounds[k + 1] (int64 [K + 1]). Weights are of the float type.
+        tiny: shares of paths below it count as none.
+        out: float64 [N, 1], set at the members.
+        sums, visits: float64 [K, T, D], [K, T]; S = sum E x (shifted and scaled) and W = sum E, both with the weights,
+            are added to them.
     """
     lanes = lane_count(one)
     zero = one - one
-    dimension = frames.shape[1]
-    chunks, parts = -(-dimension // CHUNK), -(-length // COLUMNS)
-    tile, starts, staged = series_tile(frames, lengths[-1], one)
+    chunks, parts = -(-frames.shape[1] // CHUNK), -(-length // COLUMNS)
+    tile, starts, staged = series_tile(frames, lengths.max(), one)
     shares = aligned(len(tile) * parts * COLUMNS * ROWS * 2 * lanes, zero).reshape(len(tile), -1)
-    costs, states = (
-        aligned(length * ROWS * lanes, one),
-        aligned((length + 1) * 4 * lanes, split(one, no_path, no_path)[0]),
-    )
+    costs, states = cost_room(length, one), aligned((length + 1) * 4 * lanes, split(one, no_path, no_path)[0])
     ends, kept, logarithm = aligned(lanes, no_path), aligned(2 * lanes, no_path), aligned(lanes, 0.0)
     columns, last_to_first = np.arange(length), np.arange(length)[::-1].copy()
-    flow, start = aligned((length + 1) * 4 * lanes, zero), (length * 4 + 1) * lanes
-    lane_sums = aligned(parts * COLUMNS * chunks * CHUNK * lanes, zero)
+    flow, start = aligned((length + 1) * 3 * lanes, zero), (length * 3 + 1) * lanes
+    lane_sums, lane_visits = (
+        aligned(parts * COLUMNS * chunks * CHUNK * lanes, zero),
+        aligned(parts * COLUMNS * lanes, zero),
+    )
     lane_weights = aligned(lanes, zero)
-    for first in range(0, len(members), lanes):
-        batch = min(lanes, len(members) - first)
-        n = lengths[first + batch - 1]
-        gather(frames, offsets, members, first, batch, n + n % ROWS, shift, scale, tile, starts, staged)
-        for lane in range(lanes):
-            lane_weights[lane] = weights[first + lane] if lane < batch else zero
-            ends[lane] = lengths[first + min(lane, batch - 1)] - 1
-        clear(states, no_path, lanes)
-        for i in range(n):
-            start_row(i, no_path, lanes, states)
-            if i % ROWS == 0:
-                cost_rows(tile[i >> 1], table, length, chunks, costs)
-                forward_row_shares(costs, columns, states, one, shares[i >> 1], 0)
-            else:
-                forward_row_shares(costs, columns, states, one, shares[i >> 1], 1)
-            if i >= ends[0]:
-                keep_ended(i, ends, length - 1, states, kept)
-        write_values(kept, members, first, batch, 0, logarithm, out)
-        for j in columns:
-            flow[(j + 1) * 4 * lanes : ((j + 1) * 4 + 1) * lanes] = zero
-        for i in range(n - 1, -1, -1):
+    for k in range(len(tables)):
+        for first in range(bounds[k], bounds[k + 1], lanes):
+            batch = min(lanes, bounds[k + 1] - first)
+            n = lengths[first + batch - 1]
+            gather(frames, offsets, members, first, batch, n + n % ROWS, shift, scale, tile, starts, staged)
             for lane in range(lanes):
-                flow[start + lane] = lane_weights[lane] if ends[lane] == i else zero
-                flow[start + lanes + lane] = zero
-            backward_row(shares[i >> 1], i & 1, last_to_first, flow, tiny)
-        if n % ROWS:  # the odd row out belongs to nobody
+                lane_weights[lane] = weights[first + lane] if lane < batch else zero
+                ends[lane] = lengths[first + min(lane, batch - 1)] - 1
+            clear(states, no_path, lanes)
+            for i in range(n):
+                start_row(i, no_path, lanes, states)
+                if i % ROWS == 0:
+                    cost_rows(tile[i >> 1], tables[k], chunks, costs)
+                    forward_row_shares(costs, columns, states, one, shares[i >> 1], 0)
+                else:
+                    forward_row_shares(costs, columns, states, one, shares[i >> 1], 1)
+                if i >= ends[0]:
+                    keep_ended(i, ends, length - 1, states, kept)
+            write_values(kept, members, first, batch, 0, logarithm, out)
             for j in columns:
-                at = (j * ROWS + 1) * 2 * lanes
-                shares[n >> 1, at : at + lanes] = zero
-        accumulate(tile, shares, (n + 1) // ROWS, length, chunks, lane_sums)
-    for j in range(length):
-        for lane in range(lanes):
-            visits[j] += flow[((j + 1) * 4 + 3) * lanes + lane]
-        for d in range(dimension):
-            at = ((j // COLUMNS * chunks + d // CHUNK) * COLUMNS * CHUNK + d % CHUNK * COLUMNS + j % COLUMNS) * lanes
-            for lane in range(lanes):
-                sums[j, d] += lane_sums[at + lane]
+                flow[(j + 1) * 3 * lanes : ((j + 1) * 3 + 1) * lanes] = zero
+            for i in range(n - 1, -1, -1):
+                for lane in range(lanes):
+                    flow[start + lane] = lane_weights[lane] if ends[lane] == i else zero
+                    flow[start + lanes + lane] = zero
+                backward_row(shares[i >> 1], i & 1, last_to_first, flow, tiny)
+            if n % ROWS:  # the odd row out belongs to nobody
+                for j in columns:
+                    at = (j * ROWS + 1) * 2 * lanes
+                    shares[n >> 1, at : at + lanes] = zero
+            accumulate(tile, shares, (n + 1) // ROWS, chunks, lane_sums, lane_visits)
+        if bounds[k + 1] > bounds[k]:
+            empty_lanes(lane_sums, lane_visits, chunks, sums[k], visits[k])

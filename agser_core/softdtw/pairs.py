@@ -26,7 +26,7 @@ def check_metric(metric: str) -> None:
 def by_length(segments: Ragged, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The members, shortest first (stable), and their lengths: neighbours in a batch waste no lanes."""
     lengths = segments.offsets[members + 1] - segments.offsets[members]
-    narrow = lengths.astype(np.uint16) if lengths.max() < 2**16 else lengths  # numpy sorts 16 bits by counting
+    narrow = lengths.astype(np.uint16) if lengths.max(initial=0) < 2**16 else lengths  # numpy sorts 16 bits by counting
     order = np.argsort(narrow, kind="stable")
     return members[order], lengths[order]
 
@@ -52,12 +52,11 @@ def scaling_for(segments: Ragged, references: Ragged, gamma: float) -> Scaling:
 def reference_tables(references: np.ndarray) -> np.ndarray:
     """The kernel's layout of references [K, T, D] of one length: [K, ...], see `table` in `kernel.py`."""
     count, length, dimension = references.shape
+    columns = -(-length // kernel.COLUMNS) * kernel.COLUMNS
     padded = -(-dimension // kernel.CHUNK) * kernel.CHUNK
-    table = np.zeros((count, length, padded), references.dtype)
-    table[:, :, :dimension] = references
-    whole = length // kernel.COLUMNS * kernel.COLUMNS
-    four = table[:, :whole].reshape(count, -1, kernel.COLUMNS, padded).swapaxes(2, 3).reshape(count, -1)
-    return np.concatenate([four, table[:, whole:].reshape(count, -1)], axis=1)
+    table = np.zeros((count, columns, padded), references.dtype)
+    table[:, :length, :dimension] = references
+    return table.reshape(count, -1, kernel.COLUMNS, padded).swapaxes(2, 3).reshape(count, -1)
 
 
 def cross_values(segments: Ragged, references: Ragged, scaling: Scaling, threads: int = 1) -> np.ndarray:

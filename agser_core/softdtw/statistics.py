@@ -65,52 +65,47 @@ def block_statistics(
     """Sums over the segments of one block.
 
     Args:
-        segments: N of the scaling's float type. labels: int [N], the cluster of each. weights: float [N]. centroids:
-            [K, T, D].
+        segments: N of the scaling's float type. labels: int [N], the cluster of each. weights: float [N].
+        centroids: [K, T, D].
 
     Returns:
         the sums, and float64 [N] soft-DTW of each segment to the centroid of its cluster.
     """
     clusters, length, dimension = centroids.shape
-    tables = reference_tables(scaling.apply(centroids))
     values = np.zeros((len(segments), 1))
     sums, visits = np.zeros((clusters, length, dimension)), np.zeros((clusters, length))
-    weight, count, value = np.zeros(clusters), np.zeros(clusters, np.int64), np.zeros(clusters)
-    for k in range(clusters):
-        members = np.flatnonzero(labels == k)
-        if len(members) == 0:
-            continue
-        members, lengths = by_length(segments, members)
-        short = np.searchsorted(lengths, LONG // length, side="right")
-        if short:
-            kernel.statistics(
-                segments.frames,
-                segments.offsets,
-                members[:short],
-                lengths[:short],
-                weights[members[:short]].astype(scaling.dtype),
-                tables[k],
-                length,
-                scaling.shift,
-                scaling.scale,
-                scaling.one,
-                scaling.no_path,
-                scaling.tiny,
-                values,
-                sums[k],
-                visits[k],
-            )
-            values[members[:short]] *= scaling.unit
-        sums[k] = scaling.restore_sums(sums[k], visits[k])
-        for member in members[short:]:
-            values[member], shares = shares_reference(segments[member], centroids[k], scaling.gamma)
-            sums[k] += weights[member] * np.einsum("ij,id->jd", shares, segments[member].astype(np.float64))
-            visits[k] += weights[member] * shares.sum(axis=0)
-        weight[k], count[k], value[k] = (
-            weights[members].sum(),
-            len(members),
-            (weights[members] * values[members, 0]).sum(),
+    short = segments.lengths <= LONG // length
+    groups = [by_length(segments, np.flatnonzero(short & (labels == k))) for k in range(clusters)]
+    members, lengths = (np.concatenate(parts) for parts in zip(*groups, strict=True))
+    if len(members):
+        kernel.statistics(
+            segments.frames,
+            segments.offsets,
+            members,
+            lengths,
+            np.cumsum([0, *(len(group) for group, _ in groups)]),
+            weights[members].astype(scaling.dtype),
+            reference_tables(scaling.apply(centroids)),
+            length,
+            scaling.shift,
+            scaling.scale,
+            scaling.one,
+            scaling.no_path,
+            scaling.tiny,
+            values,
+            sums,
+            visits,
         )
+    values *= scaling.unit
+    sums = scaling.restore_sums(sums, visits)
+    for member in np.flatnonzero(~short):
+        k = labels[member]
+        values[member], shares = shares_reference(segments[member], centroids[k], scaling.gamma)
+        sums[k] += weights[member] * np.einsum("ij,id->jd", shares, segments[member].astype(np.float64))
+        visits[k] += weights[member] * shares.sum(axis=0)
+    count = np.bincount(labels, minlength=clusters)
+    weight = np.bincount(labels, weights=weights, minlength=clusters)
+    value = np.bincount(labels, weights=weights * values[:, 0], minlength=clusters)
     return Statistics(sums, visits, weight, count, value), values[:, 0]
 
 
