@@ -67,36 +67,94 @@ def fit(
     worker, workers: with more than one, `torch.distributed` must be initialised; all workers pass the same data and
     settings. Thread counts are the caller's business.
     """
-    refuse_labels(target_train)
-    if not (source_dev.emotion >= 0).any():
-        raise ConfigError(f"{source_dev.corpus}: source dev has no labelled clip to choose the epoch on")
-    network = _new_network(source_train, settings, seed).to(device)
-    anchor = build_anchor(settings, source_train, target_train, seed)
-    if anchor is not None:
-        anchor.to(device)
-        if anchor.layer_group is not None:
-            network.read_only(anchor.layer_group)
-    run_ = _Run(network, anchor, source_train, target_train, settings, seed, worker, workers)
-    progress = _Progress()
-    if state is not None:
-        _restore(state, run_, progress)
-
-    for epoch in range(len(progress.history), settings.epochs):
-        if settings.patience is not None and epoch - 1 - progress.chosen_epoch >= settings.patience and epoch:
-            break
-        started = time.perf_counter()
-        figures = run_.epoch(epoch)
-        figures |= _dev_figures(network, source_dev)
-        figures |= {"epoch": epoch, "seconds": time.perf_counter() - started}
-        progress.add(figures, network, settings)
+    training = Training(
+        source_train,
+        source_dev,
+        target_train,
+        settings,
+        seed,
+        state=state,
+        worker=worker,
+        workers=workers,
+        device=device,
+    )
+    while not training.finished:
+        figures = training.next_epoch()
         if on_epoch is not None:
-            on_epoch(epoch, figures, _state(run_, progress))
-    warnings = diagnostics.warnings(progress.history) if anchor is not None else []
-    for warning in warnings:
-        _log.warning(
-            "%s -> %s, %s, seed %d: %s", source_train.corpus, target_train.corpus, settings.method, seed, warning
-        )
-    return FitResult(progress.weights, progress.history, progress.chosen_epoch, warnings, settings, seed)
+            on_epoch(figures["epoch"], figures, training.state())
+    return training.result()
+
+
+class Training:
+    """One fit, driven epoch by epoch by its owner; `fit` says what the arguments are."""
+
+    def __init__(
+        self,
+        source_train: SpeechData,
+        source_dev: SpeechData,
+        target_train: SpeechData,
+        settings: TrainSettings,
+        seed: int,
+        *,
+        state: dict | None = None,
+        worker: int = 0,
+        workers: int = 1,
+        device: str = "cpu",
+    ):
+        refuse_labels(target_train)
+        if not (source_dev.emotion >= 0).any():
+            raise ConfigError(f"{source_dev.corpus}: source dev has no labelled clip to choose the epoch on")
+        self.network = _new_network(source_train, settings, seed).to(device)
+        anchor = build_anchor(settings, source_train, target_train, seed)
+        if anchor is not None:
+            anchor.to(device)
+            if anchor.layer_group is not None:
+                self.network.read_only(anchor.layer_group)
+        self.dev, self.settings = source_dev, settings
+        self._run = _Run(self.network, anchor, source_train, target_train, settings, seed, worker, workers)
+        self._progress = _Progress()
+        if state is not None:
+            _restore(state, self._run, self._progress)
+
+    @property
+    def finished(self) -> bool:
+        """All epochs are done, or patience has run out."""
+        epoch, patience = len(self._progress.history), self.settings.patience
+        idle = patience is not None and epoch and epoch - 1 - self._progress.chosen_epoch >= patience
+        return epoch >= self.settings.epochs or bool(idle)
+
+    @property
+    def chosen_epoch(self) -> int:
+        """The epoch whose weights would be kept now, 0-based; -1 before the first."""
+        return self._progress.chosen_epoch
+
+    def next_epoch(self) -> dict:
+        """Train one epoch; its figures."""
+        started, epoch = time.perf_counter(), len(self._progress.history)
+        figures = self._run.epoch(epoch)
+        figures |= _dev_figures(self.network, self.dev)
+        figures |= {"epoch": epoch, "seconds": time.perf_counter() - started}
+        self._progress.add(figures, self.network, self.settings)
+        return figures
+
+    def state(self) -> dict:
+        """What goes on from here: references to live tensors, so save it before the next epoch."""
+        return _state(self._run, self._progress)
+
+    def result(self) -> FitResult:
+        """What the fit leaves; warns of what its figures show."""
+        progress, run_ = self._progress, self._run
+        warnings = diagnostics.warnings(progress.history) if run_.anchor is not None else []
+        for warning in warnings:
+            _log.warning(
+                "%s -> %s, %s, seed %d: %s",
+                run_.source.corpus,
+                run_.target.corpus,
+                self.settings.method,
+                run_.seed,
+                warning,
+            )
+        return FitResult(progress.weights, progress.history, progress.chosen_epoch, warnings, self.settings, run_.seed)
 
 
 class _Progress:
