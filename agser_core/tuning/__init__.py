@@ -1,0 +1,1 @@
+"""Hyperparameter search: what is searched, by which criterion, and what a search leaves. Ray is in `pipelines.tune`."""
