@@ -16,7 +16,7 @@ setup: $(READY)  ## make the virtual environment and install
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 12) else f"Python 3.11 or 3.12 is needed, this is {v[0]}.{v[1]}; try: make PYTHON=python3.11 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[sample,test]"
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[sample,onnx,test]"
 	$(BIN)/python -c 'import cv2' || { echo 'OpenCV needs two system libraries. On Debian or Ubuntu: sudo apt-get install -y libgl1 libglib2.0-0'; exit 1; }
 	touch $@
 

@@ -184,6 +184,12 @@ class EvaluateSettings(Settings):
         return self
 
 
+class ExportSettings(Settings):
+    """The bundle of the trained model."""
+
+    encoder_onnx: bool = Field(False, description="a pretrained encoder as encoder.onnx too; mind its licence and size")
+
+
 class RaySettings(Settings):
     """What the stages take of the Ray cluster. Never part of a result's identity."""
 
@@ -209,6 +215,7 @@ class Experiment(Settings):
     analyse: AnalyseSettings = AnalyseSettings()
     train: TrainStageSettings = TrainStageSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
+    export: ExportSettings = ExportSettings()
     ray: RaySettings = RaySettings()
 
     @field_validator("output")

@@ -11,8 +11,8 @@ def run(experiment: Experiment) -> None:
     """Export the model of the finished stage train as a bundle.
 
     A folder with weights (safetensors), bundle.json (labels, preprocessing, encoder, settings, versions, hashes), a
-    model card and a data card of each corpus; head.onnx too where the extra `onnx` is installed. Hears some clips of
-    both corpora again. `agser predict` and `agser_core.load_model` read it.
+    model card and a data card of each corpus; head.onnx too where the extra `onnx` is installed, and encoder.onnx on
+    request. Hears some clips of both corpora again. `agser predict` and `agser_core.load_model` read it.
     """
     folder = bundle_folder(experiment)
     if is_exported(folder):
@@ -28,7 +28,7 @@ def run(experiment: Experiment) -> None:
     say(f"export: {folder.uri}")
 
 
-main = stage_command("export", "train")(run)
+main = stage_command("export", "export", "train")(run)
 
 if __name__ == "__main__":
     main()

@@ -48,6 +48,7 @@ def bundle_folder(experiment: Experiment) -> Location:
         "train": train_output(experiment).folder.name,
         "code": code_version("bundle", "corpora/card"),
         "onnx": onnx.exporter_is_there(),
+        "encoder_onnx": experiment.export.encoder_onnx,
     }
     return Location.parse(experiment.output).join("bundle", fingerprint(identity))
 
@@ -102,6 +103,8 @@ def export_bundle(experiment: Experiment, source: str, target: str) -> BundleFac
     files |= {name: text.encode() for name, text in cards.items()}
     if onnx.exporter_is_there():
         files[onnx.HEAD] = onnx.head_bytes(network)
+    if experiment.export.encoder_onnx:
+        files[onnx.ENCODER] = onnx.encoder_bytes(encoder)
     write_bundle(bundle_folder(experiment), facts, files)
     return BundleFacts(**facts, files={name: "" for name in files})
 

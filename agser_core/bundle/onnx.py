@@ -1,6 +1,7 @@
-"""The head of a model as ONNX: phone vectors of one clip to probabilities, where neither torch nor agser is installed.
+"""A model as ONNX, for where neither torch nor agser is installed: its head, and its encoder where that is a network.
 
-Needs the extra `onnx`. The embedded encoder is signal processing in NumPy and has no ONNX form.
+Needs the extra `onnx`. The head takes phone vectors of one clip, the encoder its waveform. The embedded encoder is signal
+processing in NumPy and has no ONNX form.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from torch import nn
 from agser_core.bundle.model import one_clip
 from agser_core.errors import AgserError
 from agser_core.ser.network import EmotionNetwork
+from agser_core.speech import Encoder
+from agser_core.speech.encoder import SAMPLING_RATE
 
-HEAD = "head.onnx"
+HEAD, ENCODER = "head.onnx", "encoder.onnx"
 _OPSET = 18
 _MOST_PHONES = 4096  # of a clip: a minute has some 800
+_SAMPLES = (800, 60 * SAMPLING_RATE)  # of a clip: 50 ms to a minute
 
 
 class _Head(nn.Module):
@@ -55,18 +59,41 @@ def head_bytes(network: EmotionNetwork) -> bytes:
     Input `vectors`: float32 [phones, layers, dimension] as `Model.normalised` gives them, of any number of phones.
     Outputs: `probabilities` [classes], `embedding` [width]. Raises AgserError without the extra `onnx`.
     """
+    example = torch.randn(7, *network.input_mean.shape, generator=torch.Generator().manual_seed(0))
+    phones = torch.export.Dim("phones", min=1, max=_MOST_PHONES)
+    return _exported(_Head(network).eval(), example, phones, "vectors", ["probabilities", "embedding"])
+
+
+def encoder_bytes(encoder: Encoder) -> bytes:
+    """The ONNX file of a pretrained encoder.
+
+    Input `waveform`: float32 [samples] at 16 kHz in [-1, 1], 50 ms to a minute, of one clip. Output `frames`: float32
+    [frames, layers, dimension], which pooling over each phone and `Model.normalised` make the head's input. Raises
+    AgserError without the extra `onnx`, for the embedded encoder, and for Whisper.
+    """
+    if not encoder.pretrained:
+        raise AgserError(
+            f"the encoder {encoder.name!r} is signal processing in NumPy and has no ONNX form: "
+            "export without it (export.encoder_onnx=false)"
+        )
+    example = 0.1 * torch.randn(SAMPLING_RATE, generator=torch.Generator().manual_seed(0))
+    samples = torch.export.Dim("samples", min=_SAMPLES[0], max=_SAMPLES[1])
+    return _exported(encoder.graph(), example, samples, "waveform", ["frames"])
+
+
+def _exported(module: nn.Module, example: torch.Tensor, length: torch.export.Dim, takes: str, gives: list[str]) -> bytes:
+    """The file of a module of one tensor, whose first axis may have any length within the bounds."""
     if not exporter_is_there():
         raise AgserError("ONNX export needs the extra 'onnx': pip install 'agser[onnx]'")
-    example = torch.randn(7, *network.input_mean.shape, generator=torch.Generator().manual_seed(0))
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore", FutureWarning)  # of the exporter to itself
+        warnings.simplefilter("ignore")  # of the exporter to itself
         program = torch.onnx.export(
-            _Head(network).eval(),
+            module,
             (example,),
             dynamo=True,
-            input_names=["vectors"],
-            output_names=["probabilities", "embedding"],
-            dynamic_shapes=({0: torch.export.Dim("phones", min=1, max=_MOST_PHONES)},),
+            input_names=[takes],
+            output_names=gives,
+            dynamic_shapes=({0: length},),
             opset_version=_OPSET,
             verbose=False,
         )

@@ -42,7 +42,7 @@ def tiles(inputs: ReportInputs) -> list[Tile]:
         found.append(Tile(percent(_tracked(inputs.tracking)), "%", "of video frames tracked"))
     if inputs.atlas is not None:
         found.append(Tile(str(int((inputs.atlas.table["members"] > 0).sum())), "", "gestures"))
-    pooled = _pooled_overlap(inputs)
+    pooled = _pooled_overlap(inputs, "ratio")
     if pooled is not None:
         found.append(Tile(decimal(pooled["value"], 0), "%", f"overlap of {_pair(inputs)}"))
     if inputs.results is not None:
@@ -113,21 +113,24 @@ def _on_gestures(inputs: ReportInputs) -> list[str]:
     return [f"Mouth movements fall into {plural(int((table['members'] > 0).sum()), 'gesture')}{how}.{shared}"]
 
 
-def _pooled_overlap(inputs: ReportInputs) -> pd.Series | None:
+def _pooled_overlap(inputs: ReportInputs, form: str) -> pd.Series | None:
     if inputs.overlap is None:
         return None
-    rows = inputs.overlap.query("vowel == 'all' and emotion == 'all' and form == 'ratio'")
+    rows = inputs.overlap.query("vowel == 'all' and emotion == 'all' and form == @form")
     return rows.iloc[0] if len(rows) and not is_absent(rows.iloc[0]["value"]) else None
 
 
 def _on_overlap(inputs: ReportInputs) -> list[str]:
-    row = _pooled_overlap(inputs)
-    if row is None:
+    """The paper's measure looks at common gestures only, so whether corpora differ is read off all of them."""
+    common, whole = _pooled_overlap(inputs, "ratio"), _pooled_overlap(inputs, "intersection")
+    if common is None or whole is None:
         return []
     return [
-        f"Over all vowels the gesture overlap of {_pair(inputs)} is {decimal(row['value'])} % "
-        f"(95 % interval {interval(row['low'], row['high'])}); corpora of one population would give "
-        f"{decimal(row['null_mean'])} % at these sizes, so {_verdict(row)} (p {_p(row['p_value'])})."
+        f"Over all vowels the gesture overlap of {_pair(inputs)} is {decimal(common['value'])} % "
+        f"(95 % interval {interval(common['low'], common['high'])}; mean ratio over common gestures).",
+        f"Of all gestures, common or not, their shares intersect by {decimal(whole['value'])} % "
+        f"({interval(whole['low'], whole['high'])}); corpora of one population would give "
+        f"{decimal(whole['null_mean'])} % at these sizes, so {_verdict(whole)} (p {_p(whole['p_value'])}).",
     ]
 
 

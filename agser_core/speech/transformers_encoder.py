@@ -62,6 +62,19 @@ class TransformersEncoder:
                 encoded[index] = frames
         return encoded
 
+    def graph(self) -> torch.nn.Module:
+        """The encoder as one module without Python's branching, for exporters.
+
+        Takes one waveform, float32 [samples] at 16 kHz in [-1, 1], gives float32 [frames, layers, dimension], as
+        `encode` does. Raises AgserError for Whisper, whose spectrogram lies outside the model.
+        """
+        if self._whisper:
+            raise AgserError(
+                f"{self.name!r} hears a spectrogram of fixed length that transformers computes outside the model: its "
+                "encoder has no form of its own. Export without it (export.encoder_onnx=false)"
+            )
+        return _Graph(self._model, self._layers, self._features.do_normalize).eval()
+
     def _batches(self, lengths: list[int]) -> list[list[int]]:
         """Indices in batches of alike (for models that can't pad, equal) lengths within the bound on padded audio."""
         batches: list[list[int]] = []
@@ -99,6 +112,20 @@ class TransformersEncoder:
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=on_gpu):
             states = self._model(inputs.to(self._device), output_hidden_states=True, **masks).hidden_states
         return torch.stack([states[layer] for layer in self._layers], dim=2).float().cpu().numpy()
+
+
+class _Graph(torch.nn.Module):
+    """One waveform [samples] -> chosen hidden states [frames, layers, dimension]."""
+
+    def __init__(self, model: torch.nn.Module, layers: Sequence[int], normalise: bool):
+        super().__init__()
+        self.model, self.layers, self.normalise = model, layers, normalise
+
+    def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+        if self.normalise:  # as the feature extractor does
+            waveform = (waveform - waveform.mean()) / torch.sqrt(waveform.var(unbiased=False) + 1e-7)
+        states = self.model(waveform[None], output_hidden_states=True).hidden_states
+        return torch.stack([states[layer] for layer in self.layers], dim=2)[0]
 
 
 def _load(name_or_path: str):

@@ -166,3 +166,24 @@ def test_onnx_head_agrees(write, speech):
         found = model.predict(piece, 16000)
         assert probabilities == pytest.approx(list(found.probabilities.values()), abs=1e-4)
         assert embedding == pytest.approx(found.embedding, abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2", "hubert", "wavlm"])
+def test_onnx_encoder_agrees(tiny_model, speech, kind):
+    runtime = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
+    from agser_core.bundle.onnx import encoder_bytes
+
+    encoder = load_encoder(tiny_model(kind), layers=[2, 0], device="cpu")
+    session = runtime.InferenceSession(encoder_bytes(encoder))
+    for seconds in (0.05, 0.7, 3.0):
+        piece = speech[: round(seconds * 16000)]
+        (frames,) = session.run(None, {"waveform": piece})
+        assert frames == pytest.approx(encoder.encode([piece])[0], abs=1e-4)
+
+
+@pytest.mark.parametrize("kind, words", [("embedded", "NumPy"), ("whisper", "spectrogram")])
+def test_an_encoder_without_onnx_form_says_so(tiny_model, kind, words):
+    from agser_core.bundle.onnx import encoder_bytes
+
+    with pytest.raises(AgserError, match=words):
+        encoder_bytes(load_encoder(kind if kind == "embedded" else tiny_model(kind)))

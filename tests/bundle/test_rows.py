@@ -2,6 +2,7 @@
 
 import json
 
+import av
 import numpy as np
 import pyarrow.parquet
 import pytest
@@ -31,6 +32,8 @@ def folder(tmp_path, speech):
     place = tmp_path / "clips"
     place.mkdir()
     soundfile.write(place / "good.flac", speech, 16000)
+    soundfile.write(place / "good.mp3", speech, 16000)
+    film(place / "talk.mp4", speech)
     soundfile.write(place / "mono.wav", speech, 16000)
     soundfile.write(place / "narrow.wav", speech[::2], 8000)
     soundfile.write(place / "stereo.wav", np.stack([speech, speech], axis=1), 16000)
@@ -44,14 +47,30 @@ def test_faults_are_told_and_harm_no_other_file(write, folder):
     rows = {
         row["file"].rpartition("/")[2]: row for row in (predict_item(model, item, Wanted()) for item in found(folder))
     }
-    assert set(rows) == {*FAULTS, "good.flac", "mono.wav", "narrow.wav", "stereo.wav"}
+    assert set(rows) == {*FAULTS, "good.flac", "good.mp3", "talk.mp4", "mono.wav", "narrow.wav", "stereo.wav"}
     for name, (_, words) in FAULTS.items():
         assert words in rows[name]["error"] and rows[name]["label"] is None, name
         assert ": " in rows[name]["error"]  # reason and remedy
     (alone,) = (predict_item(model, item, Wanted()) for item in find_items([str(folder / "good.flac")]))
     assert rows["good.flac"]["probabilities"] == alone["probabilities"]
     assert rows["stereo.wav"]["probabilities"] == pytest.approx(rows["mono.wav"]["probabilities"], abs=1e-6)
+    for lossy in ("good.mp3", "talk.mp4"):
+        assert rows[lossy]["probabilities"] == pytest.approx(rows["mono.wav"]["probabilities"], abs=0.05), lossy
     assert "8000 Hz" in rows["narrow.wav"]["warning"] and rows["narrow.wav"]["error"] is None
+
+
+def film(path, speech):
+    """A film with that sound as AAC and a few grey frames."""
+    with av.open(str(path), "w") as container:
+        picture, sound = container.add_stream("mpeg4", rate=25), container.add_stream("aac", rate=16000)
+        picture.width = picture.height = 64
+        for _ in range(5):
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(np.full((64, 64, 3), 128, np.uint8), "rgb24")))
+        frame = av.AudioFrame.from_ndarray(speech[None], format="fltp", layout="mono")
+        frame.sample_rate = 16000
+        container.mux(sound.encode(frame))
+        for stream in (picture, sound):
+            container.mux(stream.encode())
 
 
 def found(folder):
@@ -117,7 +136,7 @@ def test_a_writer_that_fails_leaves_the_old_file(tmp_path):
 
 @pytest.mark.slow
 def test_memory_is_flat_over_many_files(write, tmp_path, speech):
-    """2,000 files: what a file takes is given back."""
+    """10,000 files: what a file takes is given back."""
     import os
 
     def resident() -> float:
@@ -130,11 +149,11 @@ def test_memory_is_flat_over_many_files(write, tmp_path, speech):
     sizes = []
 
     def rows():
-        for number in range(2000):
+        for number in range(10_000):
             yield predict_item(model, item, Wanted(embedding=True, emphasis=True))
-            if number % 500 == 499:
+            if number % 2000 == 1999:
                 sizes.append(resident())
 
     write_rows(rows(), "parquet", model.classes, Wanted(True, True), Location.parse(tmp_path / "out.parquet"))
-    assert pyarrow.parquet.read_metadata(tmp_path / "out.parquet").num_rows == 2000
+    assert pyarrow.parquet.read_metadata(tmp_path / "out.parquet").num_rows == 10_000
     assert sizes[-1] - sizes[0] < 30, sizes  # MiB

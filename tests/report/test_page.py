@@ -116,7 +116,7 @@ def test_the_summary_says_what_the_tables_say(page, inputs):
 )
 def test_the_verdict_on_overlap_needs_both_shuffles_and_interval(inputs, p_value, high, words):
     overlap = inputs.overlap.assign(p_value=p_value, high=high, null_mean=90.0)
-    [sentence] = [line for line in sentences(dataclasses.replace(inputs, overlap=overlap)) if "overlap" in line]
+    [sentence] = [line for line in sentences(dataclasses.replace(inputs, overlap=overlap)) if "intersect" in line]
     assert words in sentence
 
 
