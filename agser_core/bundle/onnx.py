@@ -81,7 +81,9 @@ def encoder_bytes(encoder: Encoder) -> bytes:
     return _exported(encoder.graph(), example, samples, "waveform", ["frames"])
 
 
-def _exported(module: nn.Module, example: torch.Tensor, length: torch.export.Dim, takes: str, gives: list[str]) -> bytes:
+def _exported(
+    module: nn.Module, example: torch.Tensor, length: torch.export.Dim, takes: str, gives: list[str]
+) -> bytes:
     """The file of a module of one tensor, whose first axis may have any length within the bounds."""
     if not exporter_is_there():
         raise AgserError("ONNX export needs the extra 'onnx': pip install 'agser[onnx]'")
