@@ -1,7 +1,7 @@
 """A model as ONNX, for where neither torch nor agser is installed: its head, and its encoder where that is a network.
 
-Needs the extra `onnx`. The head takes phone vectors of one clip, the encoder its waveform. The embedded encoder is signal
-processing in NumPy and has no ONNX form.
+Needs the extra `onnx`. The head takes phone vectors of one clip, the encoder its waveform. The embedded encoder is
+signal processing in NumPy and has no ONNX form.
 """
 
 from __future__ import annotations
