@@ -4,9 +4,20 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CONFIG ?= tune_configs/experiments/sample.yaml
+# Of a cluster: its launcher file, its job server, what to submit, further settings and options of the submission.
+CLUSTER ?= cluster.yaml
+ADDRESS ?= http://127.0.0.1:8265
+STAGE   ?= run
+SET     ?=
+OPTIONS ?=
+JOB     ?= $(shell cat .last-job 2>/dev/null)
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' agser_core/__init__.py)
+# Ray 2.60 starts clusters with a token and talks to them without one where this is not set.
+export RAY_AUTH_MODE ?= token
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint bench-softdtw known-answer clean
+.PHONY: help setup demo test test-slow lint bench-softdtw known-answer clean \
+        image push-image cluster-up cluster-down dashboard submit logs stop-job jobs
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -39,6 +50,36 @@ bench-softdtw: $(READY)  ## soft-DTW beside its peers
 
 known-answer: $(READY)  ## anchored training on planted corpora
 	$(BIN)/python -m benchmarks.known_answer
+
+image:           ## build the image that the cluster's nodes run
+	docker build --platform linux/amd64 -t agser:$(VERSION) .
+
+push-image:      ## put the image into the AWS account's registry
+	registry=$$(aws sts get-caller-identity --query Account --output text).dkr.ecr.us-west-2.amazonaws.com && \
+	aws ecr get-login-password --region us-west-2 | docker login --username AWS --password-stdin $$registry && \
+	docker tag agser:$(VERSION) $$registry/agser:$(VERSION) && docker push $$registry/agser:$(VERSION)
+
+cluster-up: $(READY)  ## start the cluster of CLUSTER=cluster.yaml
+	$(BIN)/ray get-auth-token --generate > /dev/null
+	$(BIN)/ray up -y $(CLUSTER)
+
+cluster-down: $(READY)  ## end it, with all its nodes
+	$(BIN)/ray down -y $(CLUSTER)
+
+dashboard: $(READY)  ## open the way to its dashboard and job server; leave it running
+	$(BIN)/ray dashboard $(CLUSTER)
+
+submit: $(READY) ## run STAGE=run on CONFIG=... as a job of the cluster; SET="key=value", OPTIONS=--no-wait
+	$(BIN)/python -m pipelines.submit $(STAGE) -c $(CONFIG) --address $(ADDRESS) $(OPTIONS) $(SET)
+
+logs: $(READY)   ## follow what JOB=(the last one) says
+	$(BIN)/ray job logs --address $(ADDRESS) --follow $(JOB)
+
+stop-job: $(READY)  ## stop JOB=(the last one); submitting it again resumes
+	$(BIN)/ray job stop --address $(ADDRESS) $(JOB)
+
+jobs: $(READY)   ## list the cluster's jobs
+	$(BIN)/ray job list --address $(ADDRESS)
 
 clean:           ## remove outputs, not the environment
 	rm -rf runs data/sample

@@ -14,13 +14,14 @@ from importlib.metadata import version
 
 import pyarrow as pa
 
+from agser_core import __version__
 from agser_core.errors import AgserError
 from agser_core.fingerprint import fingerprint
 from agser_core.storage import Location
 from agser_core.tables import read_parquet, write_parquet
 
 _MANIFEST = "manifest.json"
-_RECORDED_PACKAGES = ("agser", "numpy", "numba", "pyarrow", "torch", "transformers", "ray", "mediapipe", "pocketsphinx")
+_RECORDED_PACKAGES = ("numpy", "numba", "pyarrow", "torch", "transformers", "ray", "mediapipe", "pocketsphinx")
 
 
 @dataclass
@@ -88,7 +89,7 @@ class StageOutput:
             "peak_memory_bytes": peak_memory(),
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "python": platform.python_version(),
-            "packages": {name: version(name) for name in _RECORDED_PACKAGES},
+            "packages": {"agser": __version__, **{name: version(name) for name in _RECORDED_PACKAGES}},
             **facts,
         }
         self.folder.join(_MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False, default=str))

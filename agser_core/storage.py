@@ -50,13 +50,17 @@ class Location:
 
     @classmethod
     def parse(cls, uri: str | os.PathLike | Location) -> Location:
-        """Read a local path (made absolute, `~` expanded) or an `s3://` URI."""
+        """Read a local path (made absolute, `~` expanded) or an `s3://` URI.
+
+        A relative path means the one seen from where the command was given: from AGSER_ROOT, which a job submitted to a
+        cluster gets from there, else from the current folder.
+        """
         if isinstance(uri, Location):
             return uri
         text = os.fspath(uri)
         scheme, separator, rest = text.partition("://")
         if not separator:
-            return cls(str(Path(text).expanduser().absolute()))
+            return cls(str((Path(os.environ.get("AGSER_ROOT", "")) / Path(text).expanduser()).absolute()))
         if scheme != "s3" or not rest.strip("/"):
             raise StorageError(f"{text!r} is no location: give a local path or s3://bucket/prefix")
         return cls("s3://" + rest.rstrip("/"))

@@ -4,12 +4,13 @@ import uuid
 from collections.abc import Callable
 from importlib.metadata import version
 
+from agser_core import __version__
 from agser_core.errors import StorageError
 from agser_core.experiment import Experiment
 from agser_core.storage import Location
 from pipelines.stage import EXIT_ERROR, say, stage_command
 
-PACKAGES = ("agser", "ray", "numpy", "pyarrow", "torch", "transformers", "mediapipe", "av")
+PACKAGES = ("ray", "numpy", "pyarrow", "torch", "transformers", "mediapipe", "av")
 
 
 def locations(experiment: Experiment) -> dict[str, bool]:
@@ -67,7 +68,7 @@ def check_node(places: dict[str, bool]) -> dict:
     import platform
     import socket
 
-    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    versions = {"python": platform.python_version(), "agser": __version__, **{name: version(name) for name in PACKAGES}}
     tried = {uri: try_location(uri, written) for uri, written in places.items()}
     return {"host": socket.gethostname(), "versions": versions, "locations": tried}
 

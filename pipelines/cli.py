@@ -4,6 +4,8 @@ import importlib
 
 import click
 
+from agser_core import __version__
+
 STAGES = {
     "sample": "Make the two generated corpora with a known answer.",
     "extract": "Decode clips, track mouths, set phone times, encode speech.",
@@ -37,7 +39,7 @@ class _Stages(click.Group):
 
 
 @click.group(cls=_Stages)
-@click.version_option(package_name="agser")
+@click.version_option(__version__)
 def main() -> None:
     """Mouth gestures as anchors for speech emotion recognition across corpora.
 

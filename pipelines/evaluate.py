@@ -51,10 +51,10 @@ def _run_missing(experiment: Experiment, wanted: list[Cell], todo: list[Cell], f
     with ray_session(experiment.ray):
         data, loaded = None, None  # one fold in the object store at a time
         task = ray.remote(run_and_store).options(num_cpus=experiment.ray.evaluate_cpus, max_retries=2)
-        at_once = 2 * max(1, round(cluster_cpus() / experiment.ray.evaluate_cpus))
         running, left = [], sorted(todo, key=lambda cell: cell.fold)
         while running or left:
-            while left and len(running) < at_once:  # a queue in the driver, so that a long matrix does not flood Ray's
+            # A queue in the driver, so that a long matrix does not flood Ray's. It grows with the cluster.
+            while left and len(running) < 2 * max(1, round(cluster_cpus() / experiment.ray.evaluate_cpus)):
                 cell = left.pop(0)
                 if cell.fold != loaded:
                     data, loaded = ray.put(load_fold(experiment, cell.fold)), cell.fold

@@ -1,0 +1,107 @@
+"""Submit: upload this code and run a stage as a job of a Ray cluster, by `ray job submit`."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from pathlib import Path
+
+import click
+
+from agser_core.errors import AgserError
+from agser_core.experiment import load_experiment
+from pipelines.cli import STAGES
+from pipelines.stage import EXIT_ERROR, SAMPLE, say
+
+_ROOT = Path(__file__).parents[1]
+_UPLOADED = ("agser_core", "pipelines", "tune_configs", "constraints.txt", "pyproject.toml")
+_LAST = ".last-job"
+
+
+def entrypoint(stage: str, config: str, overrides: tuple[str, ...]) -> list[str]:
+    """The command that a job runs on the head node."""
+    return ["python", "-m", "pipelines.cli", stage, "-c", config, *overrides]
+
+
+def gather(folder: Path, config: Path) -> str:
+    """Copy what a job needs into an empty folder: the code and the experiment files, never data, models or .git.
+
+    Returns where the experiment file is, relative to the folder.
+    """
+    for name in _UPLOADED:
+        source = _ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        else:
+            shutil.copy(source, folder / name)
+    if config.resolve().is_relative_to(_ROOT / "tune_configs"):
+        return str(config.resolve().relative_to(_ROOT))
+    shutil.copy(config, folder / config.name)
+    return config.name
+
+
+def runtime_environment(install: bool) -> dict:
+    """What Ray prepares on every node before the job.
+
+    A relative path of the experiment means the one seen from where the job was submitted, on every node. install: the
+    packages too, as constraints.txt pins them, for nodes that lack them.
+    """
+    environment = {"env_vars": {"AGSER_ROOT": os.getcwd()}}
+    if install:
+        project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
+        constraints = "-c ${RAY_RUNTIME_ENV_CREATE_WORKING_DIR}/constraints.txt"
+        environment["pip"] = [constraints, *(line for line in project["dependencies"] if not line.startswith("ray["))]
+    return environment
+
+
+@click.command("submit")
+@click.argument("stage", type=click.Choice(list(STAGES)))
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("-c", "--config", default=str(SAMPLE), metavar="FILE", help="Experiment file. Default: the sample's.")
+@click.option("--address", default="http://127.0.0.1:8265", help="The job server. Default: port 8265 here.")
+@click.option("--no-wait", is_flag=True, help="Return at once; `make logs` shows what the job says.")
+@click.option("--install", is_flag=True, help="Install the pinned packages on nodes whose image lacks them: minutes.")
+@click.option("--limit-mb", default=20.0, help="Refuse an upload above so many MB. Default: 20.")
+def main(
+    stage: str, overrides: tuple[str, ...], config: str, address: str, no_wait: bool, install: bool, limit_mb: float
+):
+    """Run a STAGE on a Ray cluster as a job.
+
+    Uploads this code, so that the cluster runs what you have here. The same command again resumes: a stage does only
+    what is missing. The exit code is 1 where the job failed, 2 for an error in what you asked for.
+    """
+    try:
+        load_experiment(config, overrides)  # a mistake in the file shows here, in a second
+        sys.exit(_submit(stage, config, overrides, address, no_wait, install, limit_mb))
+    except AgserError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(EXIT_ERROR)
+
+
+def _submit(stage, config, overrides, address, no_wait, install, limit_mb) -> int:
+    with tempfile.TemporaryDirectory(prefix="agser-") as folder:
+        there = gather(Path(folder), Path(config))
+        files = [file for file in Path(folder).rglob("*") if file.is_file()]
+        size = sum(file.stat().st_size for file in files) / 1e6
+        if size > limit_mb:
+            largest = max(files, key=lambda file: file.stat().st_size)
+            raise AgserError(
+                f"the upload would be {size:.1f} MB, more than --limit-mb={limit_mb:g}; its largest file is "
+                f"{largest.relative_to(folder)}. Data and models belong on storage that every node sees"
+            )
+        job = f"agser-{stage}-{time.strftime('%Y%m%d-%H%M%S')}"
+        say(f"submit: {job}, upload {size:.1f} MB in {len(files)} files; relative paths mean {os.getcwd()}/...")
+        options = ["--address", address, "--working-dir", folder, "--submission-id", job]
+        options += ["--runtime-env-json", json.dumps(runtime_environment(install)), *(["--no-wait"] if no_wait else [])]
+        ray = Path(sys.executable).with_name("ray")
+        done = subprocess.run([ray, "job", "submit", *options, "--", *entrypoint(stage, there, overrides)])
+        Path(_LAST).write_text(job)
+        return done.returncode
+
+
+if __name__ == "__main__":
+    main()

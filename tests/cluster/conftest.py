@@ -1,0 +1,57 @@
+import copy
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+import pipelines  # noqa: F401  (sets what Ray reads when it is imported)
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def launcher_file() -> dict:
+    """cluster.yaml as `ray up` reads it."""
+    return yaml.safe_load((ROOT / "cluster.yaml").read_text())
+
+
+@pytest.fixture(scope="session")
+def google_file(launcher_file) -> dict:
+    """cluster.yaml with the keys of Google Cloud that stand in its last comment."""
+    comment = re.findall(r"^# ?(.*)$", (ROOT / "cluster.yaml").read_text().rsplit("\n\n", 1)[1], re.M)
+    changed = yaml.safe_load("\n".join(comment[comment.index("") :]))
+    return {**copy.deepcopy(launcher_file), **changed}
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    """A home folder with a token and nothing else."""
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("0" * 64)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def short_folder():
+    """A folder for Ray's sockets, whose paths may have 107 characters at the most."""
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
+@pytest.fixture
+def stub(tmp_path, monkeypatch):
+    """A function (name, prints) that puts a command on PATH which writes its arguments down, for `calls()` to tell."""
+    folder, calls = tmp_path / "stubs", tmp_path / "calls"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+    def make(name: str, prints: str = "") -> None:
+        file = folder / name
+        file.write_text(f'#!/bin/sh\necho "{name} $*" >> {calls}\necho "{prints}"\n')
+        file.chmod(0o755)
+
+    make.calls = lambda: calls.read_text().splitlines() if calls.exists() else []
+    return make
