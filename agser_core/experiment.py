@@ -194,7 +194,9 @@ class RaySettings(Settings):
     """What the stages take of the Ray cluster. Never part of a result's identity."""
 
     address: str | None = Field(None, description="a running cluster; a local one is started where not given")
-    extract_workers: int | None = Field(None, ge=1, description="extraction actors; one a CPU where not given")
+    extract_workers: int | None = Field(
+        None, ge=1, description="extraction actors; one a CPU where not given; to be set where the cluster scales"
+    )
     extract_memory_gb: float = Field(1.5, gt=0, description="memory reserved for one extraction actor")
     extract_gpus: float = Field(0, ge=0, description="GPUs of one extraction actor; fractions share a GPU")
     train_workers: int = Field(1, ge=1, description="data-parallel workers of `agser train`")

@@ -138,12 +138,15 @@ def plan_corpus(experiment: Experiment, name: str) -> Plan:
 
 def extract_missing(experiment: Experiment, plan: Plan, actor: type = UnitExtractor) -> None:
     """Run a corpus' missing units on Ray, which must be connected, through actors of a class."""
+    import ray
     import ray.data
 
     from pipelines.ray_session import cluster_cpus
 
     todo, total = sum(len(json.loads(unit["clips"])) for unit in plan.units), len(plan.corpus.clips)
     progress = Progress(f"extract {plan.name}", "clips", total, already=total - todo)
+    if not experiment.ray.extract_workers and not ray.cluster_resources().get("CPU"):
+        say("extract: the cluster has no CPU yet and can't tell how many it may start: set ray.extract_workers")
     workers = min(experiment.ray.extract_workers or cluster_cpus(), len(plan.units))
     results = ray.data.from_items(plan.units, override_num_blocks=min(len(plan.units), 32 * workers)).map(
         actor,
