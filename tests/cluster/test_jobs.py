@@ -1,0 +1,159 @@
+"""Every stage through the job server, from an empty environment: a fresh checkout, a fresh installation."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+import yaml
+from conftest import ROOT
+
+pytestmark = pytest.mark.slow
+
+SMALL = {
+    "name": "small",
+    "output": "runs/small",
+    "corpora": {name: {"adapter": "sample", "path": f"data/small/{name}"} for name in ("alder", "birch")},
+    "sample": {"folder": "data/small", "speakers": 3, "sentences": 1},
+    "split": {"groups": 3, "test_groups": 1},
+    "cluster": {"n_clusters": 4, "restarts": 1},
+    "analyse": {"permutations": 50, "bootstrap": 50},
+    "train": {"epochs": 2, "batch_size": 8, "network": {"width": 32, "feed_forward": 32, "heads": 2}},
+    "evaluate": {"methods": ["none", "ag"], "seeds": [0], "bootstrap": 50},
+    "extract": {"clips_per_unit": 1},
+}
+SAYS = {
+    "sample": "sample: 24 clips",
+    "extract": "extract birch: 12 clips",
+    "cluster": "cluster: fold 0",
+    "analyse": "share gestures to",
+    "train": "alder->birch, ag, seed 0",
+    "evaluate": "evaluate: 6/6 fits",
+    "report": "report.html",
+    "export": "test clips with aligned phones",
+    "card": "cards/alder.md",
+    "check": "all well",
+}
+
+
+@dataclass
+class Checkout:
+    """A fresh checkout with its own installation. environment: all that its commands see."""
+
+    folder: Path
+    environment: dict[str, str]
+    address: str = ""
+
+    def make(self, *arguments: str, code: int = 0) -> str:
+        settings = ["CONFIG=small.yaml", f"ADDRESS={self.address}"]
+        done = subprocess.run(
+            ["make", "-s", *arguments, *settings],
+            cwd=self.folder,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=900,
+        )
+        assert done.returncode == code, done.stdout
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory) -> Checkout:
+    folder = tmp_path_factory.mktemp("fresh") / "agser"
+    for name in subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL))
+    kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "REQUESTS_"))}
+    path = f"{folder}/.venv/bin:/usr/local/bin:/usr/bin:/bin"
+    environment = {**kept, "HOME": str(folder.parent), "PATH": path, "LANG": "C.UTF-8", "RAY_AUTH_MODE": "token"}
+    fresh = Checkout(folder, environment)
+    fresh.make("setup", f"PYTHON={sys.executable}")
+    return fresh
+
+
+@pytest.fixture(scope="module")
+def server(checkout, tmp_path_factory):
+    """`ray start --head` of that installation, on ports of its own."""
+    import socket
+    import tempfile
+
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0)), two.bind(("127.0.0.1", 0))
+        port, dashboard = one.getsockname()[1], two.getsockname()[1]
+    ray = checkout.folder / ".venv" / "bin" / "ray"
+    subprocess.run([ray, "get-auth-token", "--generate"], env=checkout.environment, check=True, capture_output=True)
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        head = [ray, "start", "--head", "--block", "--num-cpus=2", f"--port={port}", f"--dashboard-port={dashboard}"]
+        with open(Path(folder) / "head.log", "w") as log:
+            head += [f"--temp-dir={folder}", "--object-store-memory=300000000", "--disable-usage-stats"]
+            process = subprocess.Popen(head, env=checkout.environment, cwd=folder, stdout=log, stderr=log)
+        checkout.address = f"http://127.0.0.1:{dashboard}"
+        try:
+            wait_until(lambda: process.poll() is None and answers(checkout.address), 90)
+            yield checkout
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def answers(address: str) -> bool:
+    try:
+        return requests.get(f"{address}/api/version", timeout=2).status_code in (200, 401, 403)
+    except requests.ConnectionError:
+        return False
+
+
+def wait_until(condition, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.5)
+
+
+def test_every_stage_runs_as_a_job(server):
+    for stage, words in SAYS.items():
+        printed = server.make("submit", f"STAGE={stage}")
+        assert words in printed and "succeeded" in printed and "Traceback" not in printed, printed
+    assert (server.folder / "runs" / "small" / "report.html").exists()
+
+
+def test_the_whole_chain_submitted_again_does_nothing(server):
+    files = {file: file.stat().st_mtime_ns for file in server.folder.glob("runs/small/[ect]*/**/*.parquet")}
+    printed = server.make("submit", "STAGE=run")
+    assert printed.count("nothing to do") >= 5 and "succeeded" in printed
+    assert {file: file.stat().st_mtime_ns for file in server.folder.glob("runs/small/[ect]*/**/*.parquet")} == files
+
+
+def test_logs_tell_what_the_last_job_said(server):
+    assert "evaluate: done before, nothing to do" in server.make("logs")
+    assert "SUCCEEDED" in server.make("jobs")
+
+
+def test_a_stopped_job_submitted_again_resumes(server):
+    changed = "SET=extract.mouth.origin=eyes"
+    known = set(server.folder.glob("runs/small/extract/alder/*"))
+    server.make("submit", "STAGE=extract", changed, "OPTIONS=--no-wait")
+    wait_until(lambda: set(server.folder.glob("runs/small/extract/alder/*")) - known, 120)
+    (output,) = set(server.folder.glob("runs/small/extract/alder/*")) - known
+    wait_until(lambda: len(list(output.glob("units/*.json"))) >= 3, 120)
+    assert "stopped" in server.make("stop-job")
+    done = {file: file.stat().st_mtime_ns for file in output.glob("units/*.json")}
+    assert 3 <= len(done) < 12 and not (output / "manifest.json").exists()
+    assert "12/12 clips" in server.make("submit", "STAGE=extract", changed)
+    assert {file: file.stat().st_mtime_ns for file in output.glob("units/*.json") if file in done} == done
+    assert len(list(output.glob("units/*.json"))) == 12
+
+
+def test_failures_read_well(server):
+    printed = server.make("submit", "STAGE=extract", "SET=corpora.alder.path=/no/such/corpus", code=2)
+    assert "error: " in printed and "/no/such/corpus" in printed and "failed" in printed and "Traceback" not in printed
+    assert "did you mean 'speech'?" in server.make("submit", "SET=extract.sppech=1", code=2)
+    assert "more than --limit-mb=0.1" in server.make("submit", "OPTIONS=--limit-mb=0.1", code=2)
