@@ -203,7 +203,11 @@ def run(experiment: Experiment) -> int | None:
     clip that can't be processed becomes a row of errors with the reason and costs no other clip. The same command
     again goes on where it stopped, and takes up clips that were added, changed or mended since.
     """
-    plans = [plan_corpus(experiment, name) for name in experiment.corpora]
+    return run_plans(experiment, [plan_corpus(experiment, name) for name in experiment.corpora])
+
+
+def run_plans(experiment: Experiment, plans: list[Plan]) -> int | None:
+    """Do what the corpora still need."""
     if any(plan.units for plan in plans):
         from pipelines.ray_session import ray_session
 

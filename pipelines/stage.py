@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -15,13 +15,15 @@ SAMPLE = Path(__file__).parents[1] / "tune_configs" / "experiments" / "sample.ya
 EXIT_BUDGET, EXIT_ERROR = 1, 2
 
 
-def stage_command(name: str, *groups: str) -> Callable:
+def stage_command(name: str, *groups: str, options: Sequence[Callable] = ()) -> Callable:
     """Turn a stage's `run(experiment)` into its command; the help is its docstring and the given groups of settings.
+
+    options: of click, for what is not of the experiment; `run` gets them by name.
 
     The function returns the exit code: None or 0 where all went well, EXIT_BUDGET where more failed than allowed.
     """
 
-    def decorate(function: Callable[[Experiment], int | None]) -> click.Command:
+    def decorate(function: Callable[..., int | None]) -> click.Command:
         @click.command(name, help=function.__doc__, epilog=_explain(groups))
         @click.option(
             "-c",
@@ -32,14 +34,14 @@ def stage_command(name: str, *groups: str) -> Callable:
         )
         @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
         @functools.wraps(function)
-        def command(config: str, overrides: tuple[str, ...]) -> None:
+        def command(config: str, overrides: tuple[str, ...], **given) -> None:
             try:
-                sys.exit(function(load_experiment(config, overrides)))
+                sys.exit(function(load_experiment(config, overrides), **given))
             except AgserError as error:
                 click.echo(f"error: {getattr(error, 'cause', error)}", err=True)  # without Ray's traceback of a task
                 sys.exit(EXIT_ERROR)
 
-        return command
+        return functools.reduce(lambda made, option: option(made), options, command)
 
     return decorate
 

@@ -58,9 +58,9 @@ def runtime_environment(install: bool) -> dict:
     return environment
 
 
-@click.command("submit")
+@click.command("submit", context_settings={"ignore_unknown_options": True})
 @click.argument("stage", type=click.Choice(list(STAGES)))
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE | OPTION]...")
 @click.option("-c", "--config", default=str(SAMPLE), metavar="FILE", help="Experiment file. Default: the sample's.")
 @click.option("--address", default="http://127.0.0.1:8265", help="The job server. Default: port 8265 here.")
 @click.option("--no-wait", is_flag=True, help="Return at once; `make logs` shows what the job says.")
@@ -71,11 +71,13 @@ def main(
 ):
     """Run a STAGE on a Ray cluster as a job.
 
-    Uploads this code, so that the cluster runs what you have here. The same command again resumes: a stage does only
-    what is missing. The exit code is 1 where the job failed, 2 for an error in what you asked for.
+    Further arguments are the stage's: settings, and options such as --price-per-hour=0.05. Uploads this code, so that
+    the cluster runs what you have here. The same command again resumes: a stage does only what is missing. The exit
+    code is 1 where the job failed, 2 for an error in what you asked for.
     """
     try:
-        load_experiment(config, overrides)  # a mistake in the file shows here, in a second
+        settings = tuple(override for override in overrides if not override.startswith("-"))
+        load_experiment(config, settings)  # a mistake in the file shows here, in a second
         sys.exit(_submit(stage, config, overrides, address, no_wait, install, limit_mb))
     except AgserError as error:
         click.echo(f"error: {error}", err=True)
