@@ -168,6 +168,11 @@ class EvaluateSettings(Settings):
     directions: list[str] | None = Field(
         None, description="such as alder->birch; both ways and both upper bounds where not given"
     )
+    tasks: list[Literal["all", "neutral", "anger", "happiness", "sadness"]] = Field(
+        ["all"],
+        description="all: one network of four classes, whose decisions also give the one-vs-rest figures; an emotion: "
+        "binary networks of their own, that emotion against the rest",
+    )
     seeds: list[int] = Field([0, 1, 2], description="one fit a seed in every cell")
     baseline: str = Field("none", description="the method that the others are compared with")
     bootstrap: int = Field(1000, ge=1, description="draws of each interval")

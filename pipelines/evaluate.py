@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from agser_core.chain import cells_output, evaluate_output
 from agser_core.evaluation.loading import FoldData, load_fold, why_not_trained
-from agser_core.evaluation.matrix import Cell, cells, run_cell
+from agser_core.evaluation.matrix import ALL_EMOTIONS, Cell, cells, run_cell
 from agser_core.evaluation.summary import confusion_table, summarise
 from agser_core.experiment import Experiment
 from agser_core.outputs import StageOutput
@@ -74,6 +74,9 @@ def _commit(experiment: Experiment, output: StageOutput, wanted: list[Cell], fol
     settings = experiment.evaluate
     frame = predictions.to_pandas()
     summary = summarise(frame, settings.baseline, draws=settings.bootstrap)
+    keys = ["direction", "task", "method"]
+    seconds = pd.DataFrame(marks).groupby(keys)["seconds"].mean().rename("fit_seconds")
+    summary = summary.merge(seconds, on=keys, validate="one_to_one")
     output.write_table("predictions", predictions)
     output.write_table("history", joined("history"))
     output.write_table("cells", pa.Table.from_pylist(marks))
@@ -102,6 +105,7 @@ def run(experiment: Experiment) -> None:
         settings.seeds,
         folds=range(experiment.split.folds),
         directions=settings.directions,
+        tasks=settings.tasks,
     )
     folder = cells_output(experiment).folder
     there = {file.name for file in folder.list()}
@@ -111,7 +115,8 @@ def run(experiment: Experiment) -> None:
     summary = _commit(experiment, output, wanted, folder)
     for row in summary.itertuples():
         low, high = 100 * row.uar_low, 100 * row.uar_high
-        say(f"evaluate: {row.direction:24} {row.method:16} UAR {100 * row.uar_mean:5.1f} % [{low:.1f}, {high:.1f}]")
+        method = row.method if row.task == ALL_EMOTIONS else f"{row.method}, {row.task}"
+        say(f"evaluate: {row.direction:24} {method:16} UAR {100 * row.uar_mean:5.1f} % [{low:.1f}, {high:.1f}]")
     say(f"evaluate: {output.folder.uri}")
 
 

@@ -28,6 +28,7 @@ from agser_core.chain import evaluate_output, train_output
 from agser_core.corpora.card import data_card
 from agser_core.errors import AgserError, ClipError
 from agser_core.evaluation.loading import FoldData, load_fold
+from agser_core.evaluation.matrix import ALL_EMOTIONS
 from agser_core.experiment import Experiment
 from agser_core.extracted import ExtractedCorpus, extracted_corpora
 from agser_core.fingerprint import code_version, fingerprint
@@ -185,7 +186,7 @@ def _figures(experiment: Experiment, trained: dict, model: Model, target: Extrac
         rows = evaluated.table("summary").to_pylist()
         direction = f"{model.facts.source}->{model.facts.target}"
         for row in rows:
-            if (row["direction"], row["method"]) == (direction, model.facts.settings.method):
+            if (row["direction"], row["task"], row["method"]) == (direction, ALL_EMOTIONS, model.facts.settings.method):
                 keys = ("uar_mean", "uar_low", "uar_high", "seeds", "clips", "speakers", "resampled")
                 figures["matrix"] = {key: row[key] for key in keys}
     return figures

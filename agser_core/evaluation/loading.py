@@ -14,7 +14,7 @@ from agser_core.experiment import Experiment
 from agser_core.extracted import extracted_corpora
 from agser_core.ser.dataset import SpeechData
 from agser_core.ser.from_tables import from_tables
-from agser_core.ser.settings import GESTURE_METHODS
+from agser_core.ser.settings import GESTURE_METHODS, method_parts
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def why_not_trained(experiment: Experiment, methods: Sequence[str]) -> str | Non
     for corpus in corpora.values():
         if not corpus.has_emotions:
             return f"no clip of the corpus {corpus.name!r} has one of the four emotions, so there is nothing to train"
-    needing = sorted({part for method in methods for part in method.split("+")} & GESTURE_METHODS)
+    needing = sorted({part for method in methods for part, _ in method_parts(method)} & GESTURE_METHODS)
     without = [corpus.name for corpus in corpora.values() if not corpus.has_mouths]
     if needing and without:
         raise ConfigError(

@@ -12,7 +12,7 @@ import pandas as pd
 from agser_core.errors import ConfigError
 from agser_core.ser.dataset import Normalisation, SpeechData
 from agser_core.ser.prediction import predict
-from agser_core.ser.settings import TrainSettings, check_method
+from agser_core.ser.settings import TrainSettings, method_parts
 from agser_core.ser.trainer import FitResult, fit
 
 ALL_EMOTIONS = "all"
@@ -77,7 +77,7 @@ def cells(
     ['a->b', 'b->a', 'a->a', 'b->b']
     """
     for method in methods:
-        check_method(method)
+        method_parts(method)
     pairs = [(source, target) for source in corpora for target in corpora if source != target]
     pairs += [(corpus, corpus) for corpus in corpora]
     if directions is not None:

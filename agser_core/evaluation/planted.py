@@ -4,6 +4,9 @@ Every vowel carries a gesture. Conditions say what the gesture tells and whether
 
     info     depends on phone and emotion, heard      AG must help, PA and random keys less
     phone    depends on the phone only, heard         AG may help as much as PA does
+    same     one gesture a phone, heard               AG must do as PA does
+    styles   as phone; each speaker has one of three  SAPA must help more than PA
+             ways of expressing each emotion
     random   independent of both, heard
     mute     depends on the phone only, not heard
     void     independent of both, not heard           keys of no use to anyone: the triplet must be neutral
@@ -23,7 +26,7 @@ from scipy.linalg import expm
 
 from agser_core.ser.dataset import EMOTIONS, SpeechData
 
-Condition = Literal["info", "phone", "random", "mute", "void"]
+Condition = Literal["info", "phone", "same", "styles", "random", "mute", "void"]
 _GESTURES, _PHONES, _VOWELS, _DIMENSION, _VISUAL = 10, 20, 6, 64, 6
 _VOWEL_SHARE, _SHORTEST, _LONGEST = 0.42, 8, 14
 _TARGET_PRIOR = (0.35, 0.30, 0.175, 0.175)
@@ -37,11 +40,18 @@ class _Strengths:
     emotion_to_gesture: float  # logits of the gesture given the emotion
     gesture_heard: float
     emotion_heard: float  # directly, on all phones
+    one_gesture_a_phone: bool = False
+    styles: int = 0  # ways of expressing an emotion, of which a speaker has one in each emotion; heard on all phones
+
+
+_STYLE_HEARD = 0.16
 
 
 _CONDITIONS: dict[str, _Strengths] = {
     "info": _Strengths(1.2, 1.4, 1.0, 0.04),
     "phone": _Strengths(2.2, 0.0, 1.0, 0.10),
+    "same": _Strengths(0.0, 0.0, 1.0, 0.10, one_gesture_a_phone=True),
+    "styles": _Strengths(2.2, 0.0, 1.0, 0.06, styles=3),
     "random": _Strengths(0.0, 0.0, 1.0, 0.10),
     "mute": _Strengths(1.2, 0.0, 0.0, 0.08),
     "void": _Strengths(0.0, 0.0, 0.0, 0.08),
@@ -103,7 +113,7 @@ class _World:
         logits = strengths.phone_to_gesture * normal(
             size=(1, _VOWELS, _GESTURES)
         ) + strengths.emotion_to_gesture * normal(size=(4, 1, _GESTURES))
-        weights = np.exp(logits)
+        weights = np.eye(_VOWELS, _GESTURES)[None].repeat(4, 0) if strengths.one_gesture_a_phone else np.exp(logits)
         self.gesture_odds = np.cumsum(weights / weights.sum(-1, keepdims=True), axis=-1)  # [emotion, vowel, gesture]
         self.visual = normal(size=(_GESTURES, _VISUAL))
         self.bend = normal(size=(_DIMENSION, _DIMENSION)) / np.sqrt(_DIMENSION)
@@ -112,6 +122,7 @@ class _World:
         self.offset = normal(size=_DIMENSION) * 0.5 * shift
         self.scale = np.exp(0.25 * shift * normal(size=_DIMENSION))
         self.channel_bend = normal(size=(_DIMENSION, _DIMENSION)) / np.sqrt(_DIMENSION)
+        self.style = normal(size=(4, strengths.styles, _DIMENSION))
 
     def clips(
         self, corpus: str, partition: str, clips: int, speakers: int, prior: tuple[float, ...], shifted: bool
@@ -133,6 +144,9 @@ class _World:
         vectors += strengths.emotion_heard * (self.emotion[heard] + 0.5 * self.emotion_phone[heard, phone])
         of_gesture = 0.7 * self.gesture[gesture] + 0.25 * self.gesture_phone[gesture, np.minimum(phone, _VOWELS - 1)]
         vectors += (vowel * strengths.gesture_heard)[:, None] * of_gesture
+        if strengths.styles:
+            own = draw.integers(strengths.styles, size=(speakers, 4))  # of each speaker in each emotion
+            vectors += _STYLE_HEARD * self.style[heard, own[speaker[clip], heard]]
         vectors += 0.6 * draw.normal(size=vectors.shape)
         vectors += 0.5 * np.tanh(vectors @ self.bend)
         if shifted:

@@ -220,17 +220,11 @@ def _results(inputs: ReportInputs) -> Iterator[ReportTable]:
         whole = results[results["task"] == "all"]
         if len(whole):
             yield _four_class(inputs, whole, published)
+            yield _by_class(whole)
             yield _one_vs_rest(whole, published)
         binary = results[results["task"] != "all"]
         if len(binary):
-            frame = binary.assign(interval=[interval(100 * r.uar_low, 100 * r.uar_high) for r in binary.itertuples()])
-            frame = frame[["direction", "task", "method", "uar_mean", "interval", "seeds"]]
-            columns = {
-                "task": ("emotion against the rest", as_text),
-                "method": ("method", method_name),
-                "uar_mean": ("UAR, %", percent),
-            }
-            yield _set("binary-networks", "One network an emotion", frame, columns, "Binary networks, chance 50 %.")
+            yield _binary(binary, published)
     figures = {f"uar_{name}": (name, decimal) for name in ("neutral", "anger", "happiness", "sadness")}
     columns = {**_DIRECTION, "uar": ("four classes", decimal), **figures}
     note = (
@@ -278,10 +272,22 @@ def _four_class(inputs: ReportInputs, whole: pd.DataFrame, published: pd.DataFra
         frame[PUBLISHED] = [decimal(value) for value in against["uar"]]
     note = (
         f"Chance is {chance_level(inputs.results):.0f} %. Intervals: bootstrap over test speakers (over test clips "
-        "where speakers are fewer than 5) of the mean over seeds; differences are paired (same draws, same seeds). "
+        "where speakers are fewer than 5) of the mean over seeds; differences are paired (same draws, same seeds), "
+        "their p corrected by Holm's step-down over the methods of a direction. "
         "Published figures of the same direction and method, where there are any, stand in a column of their own."
     )
     return _set("results", "Unweighted average recall, all classes", frame, _DIRECTION, note)
+
+
+def _by_class(whole: pd.DataFrame) -> ReportTable:
+    frame = pd.DataFrame({"direction": whole["direction"], "method": _methods(whole)})
+    for emotion in emotions_of(whole):
+        frame[emotion] = [percent(value) for value in whole[f"recall_{emotion}"]]
+    frame["calibration error"] = [percent(value) for value in whole["ece"]]
+    if "fit_seconds" in whole:
+        frame["a fit"] = [duration(value) for value in whole["fit_seconds"]]
+    note = "Means over seeds. Calibration error: expected calibration error (15 bins), %. A fit: on one cell's CPUs."
+    return _set("recalls", "Recall of each class, calibration, cost", frame, _DIRECTION, note)
 
 
 def _one_vs_rest(whole: pd.DataFrame, published: pd.DataFrame) -> ReportTable:
@@ -297,6 +303,28 @@ def _one_vs_rest(whole: pd.DataFrame, published: pd.DataFrame) -> ReportTable:
     return _set("one-vs-rest", "One emotion against the rest, UAR in per cent", frame, _DIRECTION, note)
 
 
+def _binary(binary: pd.DataFrame, published: pd.DataFrame) -> ReportTable:
+    frame = pd.DataFrame(
+        {
+            "direction": binary["direction"],
+            "emotion": binary["task"],
+            "method": _methods(binary),
+            "UAR, %": [percent(value) for value in binary["uar_mean"]],
+            "95 % interval": [interval(100 * row.uar_low, 100 * row.uar_high) for row in binary.itertuples()],
+            "seeds": binary["seeds"],
+        }
+    )
+    if "difference" in binary:
+        frame.insert(5, "to the baseline", [signed_points(100 * value) for value in binary["difference"]])
+        frame.insert(6, "p (Holm)", [p_value(value) for value in binary["p_holm"]])
+    known = published.set_index(["direction", "method"])
+    printed = [known[f"uar_{row.task}"].get((row.direction, row.method), float("nan")) for row in binary.itertuples()]
+    if pd.notna(printed).any():
+        frame[PUBLISHED] = [decimal(value) for value in printed]
+    note = "Networks of two classes, chance 50 %. Published: the papers don't say whether theirs are such networks."
+    return _set("binary-networks", "One network an emotion", frame, _DIRECTION, note)
+
+
 def _methods(results: pd.DataFrame) -> list[str]:
     """Names of the methods; what was trained on the target itself is named the upper bound that it is."""
     return [
@@ -306,13 +334,15 @@ def _methods(results: pd.DataFrame) -> list[str]:
 
 
 def emotions_of(results: pd.DataFrame) -> list[str]:
-    """The classes of a table of results."""
-    return [name.removeprefix("recall_") for name in results if name.startswith("recall_")]
+    """The classes of a table of results: binary networks have others than those of all emotions."""
+    return [
+        name.removeprefix("recall_") for name in results if name.startswith("recall_") and results[name].notna().any()
+    ]
 
 
 def chance_level(results: pd.DataFrame) -> float:
-    """UAR of guessing, per cent."""
-    return 100 / len(emotions_of(results))
+    """UAR of guessing among all emotions, per cent."""
+    return 100 / len(emotions_of(results[results["task"] == "all"]))
 
 
 def _provenance(inputs: ReportInputs) -> Iterator[ReportTable]:

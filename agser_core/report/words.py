@@ -116,10 +116,13 @@ def yes_no(value: object) -> str:
 
 def method_name(name: str) -> str:
     """
-    >>> method_name("hard_ag"), method_name("random_clusters")
-    ('Hard-AG', 'random clusters')
+    >>> method_name("hard_ag"), method_name("random_clusters"), method_name("ag-triplet+la")
+    ('Hard-AG', 'random clusters', 'AG (triplet) + LA')
     """
-    return _METHODS.get(name, name.replace("_", " "))
+    parts = (part.partition("-") for part in name.split("+"))
+    return " + ".join(
+        _METHODS.get(part, part.replace("_", " ")) + (f" ({form})" if form else "") for part, _, form in parts
+    )
 
 
 def gesture_name(number: int) -> str:

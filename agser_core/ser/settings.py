@@ -1,7 +1,7 @@
 """Settings of one fit. Their descriptions are the help text of the command line."""
 
 from difflib import get_close_matches
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -15,18 +15,33 @@ METHOD_NAMES = (
 GESTURE_METHODS = frozenset({"ag", "hard_ag", "random_clusters"})
 """Those that need a tracked mouth in both corpora."""
 
+KEYED_METHODS = frozenset({"ag", "hard_ag", "pa", "acoustic_clusters", "random_clusters"})
+"""Those whose loss has a form."""
 
-def check_method(name: str) -> str:
-    """The name, if it is a method: `none`, one of METHOD_NAMES, or a sum such as `ag+la`.
+Form = Literal["prototype", "triplet", "attention"]
 
-    Raises ConfigError with the nearest known name.
+
+def method_parts(name: str) -> list[tuple[str, Form | None]]:
+    """Methods and forms in a name: `none`, one of METHOD_NAMES, one in a form of its own, a sum of such.
+
+    Raises ConfigError for an unknown one, with the nearest known name.
+
+    >>> method_parts("ag-triplet+la")
+    [('ag', 'triplet'), ('la', None)]
     """
+    parts = []
     for part in name.split("+"):
-        if part not in METHOD_NAMES and name != "none":
-            near = get_close_matches(part, METHOD_NAMES, n=1)
+        method, _, form = part.partition("-")
+        if method not in METHOD_NAMES and name != "none":
+            near = get_close_matches(method, METHOD_NAMES, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: none, {', '.join(METHOD_NAMES)}"
-            raise ConfigError(f"unknown method {part!r}: {hint}")
-    return name
+            raise ConfigError(f"unknown method {method!r}: {hint}")
+        if form and (method not in KEYED_METHODS or form not in get_args(Form)):
+            raise ConfigError(
+                f"method {part!r}: {', '.join(sorted(KEYED_METHODS))} have the forms {', '.join(get_args(Form))}"
+            )
+        parts.append((method, form or None))
+    return parts
 
 
 class NetworkSettings(BaseModel):
@@ -48,11 +63,11 @@ class AnchorSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     gamma: float = Field(1.0, ge=0, description="weight of the anchor loss: L = L_emotion + gamma * L_anchor")
-    form: Literal["triplet", "prototype", "attention"] = Field(
+    form: Form = Field(
         "triplet",
         description="loss of the keyed methods. triplet: mean distance to the same key less that to the others, with a "
         "margin; attention: the same, near segments weighing more; prototype: cross-entropy over the mean source "
-        "vectors of the keys",
+        "vectors of the keys. A method named with its form, such as ag-triplet, keeps that one",
     )
     margin: float = Field(
         1.0,
@@ -85,7 +100,9 @@ class TrainSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: str = Field(
-        "ag", description="anchor method: none, ag, hard_ag, pa, random_clusters, ...; join several with +"
+        "ag",
+        description="anchor method: none, ag, hard_ag, pa, random_clusters, ...; join several with +, name a form "
+        "other than anchor.form as in ag-triplet",
     )
     normalise: Literal["none", "corpus", "speaker"] = Field(
         "corpus",
@@ -119,8 +136,9 @@ class TrainSettings(BaseModel):
 
 
 def valid_method(method: str) -> str:
-    """`check_method` for pydantic, which wants a ValueError."""
+    """`method_parts` for pydantic, which wants a ValueError; the name itself is returned."""
     try:
-        return check_method(method)
+        method_parts(method)
+        return method
     except ConfigError as error:
         raise ValueError(str(error)) from None

@@ -5,8 +5,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import PAIR
+from made_up import PAIR, predictions
 
+from agser_core.evaluation.summary import summarise
 from agser_core.report.headlines import sentences
 from agser_core.report.inputs import ReportInputs
 from agser_core.report.page import build_page
@@ -118,6 +119,24 @@ def test_the_verdict_on_overlap_needs_both_shuffles_and_interval(inputs, p_value
     overlap = inputs.overlap.assign(p_value=p_value, high=high, null_mean=90.0)
     [sentence] = [line for line in sentences(dataclasses.replace(inputs, overlap=overlap)) if "intersect" in line]
     assert words in sentence
+
+
+def test_binary_networks_have_a_table_of_their_own_and_change_no_other(inputs):
+    decided = predictions(np.random.default_rng(0))
+    binary = decided.assign(
+        task="anger",
+        **{name: decided[name].where(decided[name] == "anger", "rest") for name in ("emotion", "predicted")},
+        probability_rest=1 - decided["probability_anger"],
+    ).drop(columns=["probability_neutral", "probability_happiness", "probability_sadness"])
+    both = dataclasses.replace(inputs, results=summarise(pd.concat([decided, binary]), draws=300))
+    alone = dataclasses.replace(inputs, results=summarise(decided, draws=300))
+    tables, without = report_tables(both), report_tables(alone)
+    for name in ("results", "recalls", "one-vs-rest"):
+        assert tables[name].frame.equals(without[name].frame) and tables[name].note == without[name].note
+    own = tables["binary-networks"].frame.set_index(["direction", "method"])["UAR, %"]
+    row = both.results.query("task == 'anger' and direction == 'alder->birch' and method == 'ag'").iloc[0]
+    assert own["alder → birch", "AG"] == f"{100 * row['uar_mean']:.1f}"
+    assert "chance 25 %" in Reader(build_page(both)).text
 
 
 def test_same_inputs_same_bytes(page, inputs):

@@ -15,7 +15,7 @@ from agser_core.ser.anchors import METHODS, build_anchor, la, sapa
 from agser_core.ser.anchors.base import View
 from agser_core.ser.anchors.dann import DomainAdversary
 from agser_core.ser.anchors.keyed import KeyedAnchor, Keys
-from agser_core.ser.settings import GESTURE_METHODS, METHOD_NAMES, AnchorSettings, TrainSettings
+from agser_core.ser.settings import GESTURE_METHODS, METHOD_NAMES, AnchorSettings, TrainSettings, method_parts
 
 
 def sides(pair):
@@ -67,6 +67,16 @@ def test_a_key_that_one_corpus_hardly_uses_takes_no_part():
     target = Keys(np.repeat([0, 1, 2], [48, 48, 4]))
     anchor = KeyedAnchor("test", source, target, TrainSettings().anchor)
     assert set(anchor.target[0].tolist()) == {0, 1, -1} and set(anchor.source[0].tolist()) == {0, 1, 2}
+
+
+def test_a_method_named_with_its_form_keeps_it(small_pair):
+    assert anchor_of(small_pair, "ag", form="attention").settings.form == "attention"
+    assert anchor_of(small_pair, "ag-triplet", form="attention").settings.form == "triplet"
+    parts = anchor_of(small_pair, "pa+ag-prototype+la", form="attention").parts
+    assert parts["pa"].settings.form == "attention" and parts["ag-prototype"].settings.form == "prototype"
+    for name in ("la-triplet", "ag-triplets"):
+        with pytest.raises(ConfigError, match="prototype, triplet, attention"):
+            method_parts(name)
 
 
 def test_overlap_weights_are_the_reliability_of_keys(small_pair):

@@ -24,7 +24,7 @@ from agser_core.ser.anchors import (
 )
 from agser_core.ser.anchors.base import Anchor, View, refuse_labels
 from agser_core.ser.dataset import SpeechData
-from agser_core.ser.settings import TrainSettings, check_method
+from agser_core.ser.settings import Form, TrainSettings, method_parts
 
 METHODS: dict[str, Callable[[SpeechData, SpeechData, TrainSettings, int], Anchor]] = {
     "ag": ag.build,
@@ -42,13 +42,21 @@ METHODS: dict[str, Callable[[SpeechData, SpeechData, TrainSettings, int], Anchor
 
 def build_anchor(settings: TrainSettings, source: SpeechData, target: SpeechData, seed: int) -> Anchor | None:
     """The anchor of `settings.method`; None for `none` (training on the source alone)."""
-    name = settings.method
-    check_method(name)
-    if name == "none":
+    wanted = method_parts(settings.method)
+    if settings.method == "none":
         return None
     refuse_labels(target)
-    parts = {part: METHODS[part](source, target, settings, seed) for part in name.split("+")}
+    parts = {
+        name if form is None else f"{name}-{form}": METHODS[name](source, target, _in_form(settings, form), seed)
+        for name, form in wanted
+    }
     return next(iter(parts.values())) if len(parts) == 1 else Sum(parts)
+
+
+def _in_form(settings: TrainSettings, form: Form | None) -> TrainSettings:
+    if form is None:
+        return settings
+    return settings.model_copy(update={"anchor": settings.anchor.model_copy(update={"form": form})})
 
 
 class Sum(Anchor):
