@@ -36,7 +36,7 @@ def cluster_output(experiment: Experiment) -> StageOutput:
         "settings": experiment.cluster.model_dump(),
         "split": experiment.split.model_dump(),
         "inputs": _extracted(experiment),
-        "code": code_version("gestures/fitting"),
+        "code": code_version("gestures/fitting", "gestures/segments"),
     }
     return StageOutput.of(experiment.output, "cluster", identity)
 

@@ -204,6 +204,12 @@ class RaySettings(Settings):
     )
     extract_memory_gb: float = Field(1.5, gt=0, description="memory reserved for one extraction actor")
     extract_gpus: float = Field(0, ge=0, description="GPUs of one extraction actor; fractions share a GPU")
+    cluster_workers: int | None = Field(
+        None,
+        ge=1,
+        description="actors that hold the segments while gestures are fitted; where not given, one a CPU for a million "
+        "segments or more, and none for fewer: the command holds them itself. The gestures are the same",
+    )
     train_workers: int = Field(1, ge=1, description="data-parallel workers of `agser train`")
     train_gpus: float = Field(0, ge=0, description="GPUs of one training worker")
     evaluate_cpus: float = Field(1, gt=0, description="CPUs of one cell of the evaluation matrix")

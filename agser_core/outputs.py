@@ -73,11 +73,15 @@ class StageOutput:
         self.manifest()
         return json.loads(self.folder.join(name).read_text())
 
-    def table(self, name: str, columns: list[str] | None = None) -> pa.Table:
+    def files(self, name: str) -> list[Location]:
+        """The parts of a table."""
         entry = self.manifest()["tables"].get(name)
         if entry is None:
             raise AgserError(f"{self.folder.uri} has no table {name!r}; it has {sorted(self.manifest()['tables'])}")
-        return read_parquet([self.folder.join(name, file) for file in entry["files"]], columns)
+        return [self.folder.join(name, file) for file in entry["files"]]
+
+    def table(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        return read_parquet(self.files(name), columns)
 
     def commit(self, **facts: object) -> dict:
         """Write the manifest: from now on the output exists. facts: what the stage wants to say of its run."""

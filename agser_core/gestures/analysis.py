@@ -12,9 +12,9 @@ import pyarrow as pa
 from agser_core.experiment import AnalyseSettings
 from agser_core.extracted import ExtractedCorpus
 from agser_core.gestures.association import acoustic_clusters, acoustic_clusters_per_gesture, association_table
-from agser_core.gestures.fitting import mouth_segments
 from agser_core.gestures.overlap import count_gestures, overlap_table, vowel_cluster_table, vowel_emotion_table
 from agser_core.gestures.sanity import choose_pair_of_clusters, sanity_curves
+from agser_core.gestures.segments import mouth_source
 from agser_core.ragged import Ragged
 
 
@@ -33,7 +33,8 @@ class GestureSegments:
 
 def gesture_segments(corpora: Sequence[ExtractedCorpus], gestures: pa.Table, fold: int = 0) -> GestureSegments:
     """Join gestures of one fold with their segments, clips and movements."""
-    keys, mouths = mouth_segments(corpora, None, fold)
+    source = mouth_source(corpora, None, fold)
+    keys, mouths = source.keys(0, len(source)), source.read(0, len(source))
     gestures = gestures.select(["fold", "clip_id", "corpus", "position", "gesture"]).to_pandas()
     segments = pd.concat(
         [corpus.segments.select(["clip_id", "corpus", "position", "ipa", "phone"]).to_pandas() for corpus in corpora]
@@ -41,7 +42,7 @@ def gesture_segments(corpora: Sequence[ExtractedCorpus], gestures: pa.Table, fol
     clips = pd.concat([corpus.clips[["clip_id", "corpus", "speaker", "emotion"]] for corpus in corpora])
     place = ["clip_id", "corpus", "position"]
     table = (
-        keys.drop(columns=["partition", "speaker"])
+        keys.drop(columns="partition")
         .merge(gestures[gestures["fold"] == fold].drop(columns="fold"), on=place, how="left", validate="one_to_one")
         .merge(segments, on=place, how="left", validate="one_to_one")
         .merge(clips, on=["clip_id", "corpus"], how="left", validate="many_to_one")

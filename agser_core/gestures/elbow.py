@@ -9,21 +9,22 @@ import numpy as np
 from sklearn.metrics import silhouette_score
 from sklearn.utils import check_random_state
 
+from agser_core.gestures.fit_log import FitLog
 from agser_core.gestures.kmeans import SoftDTWKMeans
+from agser_core.gestures.lloyd import Shards
 from agser_core.ragged import as_ragged
 from agser_core.softdtw.pairs import Segments, pairwise
 
 
 @dataclass(frozen=True, eq=False)
 class Elbow:
-    """The curve over K: inertia and the silhouette of a sample (-1..1, higher is better) for each K, the two choices,
-    the models."""
+    """The curve over K: inertia and, beside it, the silhouette of a sample (-1..1, higher is better); the choice by
+    the elbow, the models."""
 
     clusters: list[int]
     inertia: list[float]
     silhouette: list[float]
-    chosen: int  # by the elbow
-    best_silhouette: int
+    chosen: int
     models: list[SoftDTWKMeans]
 
     @property
@@ -49,39 +50,42 @@ def elbow_point(clusters: list[int], inertia: list[float]) -> int:
 
 
 def choose_k(
-    segments: Segments,
+    segments: Segments | Shards,
     clusters: Iterable[int],
     *,
     sample: int = 1000,
     random_state: int | None = None,
     sample_weight: np.ndarray | None = None,
+    log: FitLog | None = None,
     **parameters: object,
 ) -> Elbow:
     """Fits every K and returns the curve.
 
     Args:
-        segments: as `SoftDTWKMeans`. clusters: the K to try, each at least 2 and below the number of segments.
+        segments, sample_weight, log: as `SoftDTWKMeans.fit`.
+        clusters: the K to try, each at least 2 and below the number of segments.
         sample: segments that the silhouette looks at (it needs all their divergences to each other).
         parameters: further arguments of `SoftDTWKMeans`. gamma="median" is settled once, so the inertias compare.
     """
-    segments = as_ragged(segments)
+    segments = segments if isinstance(segments, Shards) else as_ragged(segments)
     tried = sorted(set(int(k) for k in clusters))
     if not tried or tried[0] < 2 or tried[-1] >= len(segments):
         raise ValueError(f"clusters {tried} for {len(segments)} segments: wanted 2 to the number of segments - 1")
     seed = int(check_random_state(random_state).randint(2**31 - 1))
-    chosen = np.random.default_rng(seed).permutation(len(segments))[:sample]
+    chosen = np.random.default_rng(seed).choice(len(segments), min(sample, len(segments)), replace=False)
     models: list[SoftDTWKMeans] = []
     for k in tried:
         if models:
             parameters["gamma"] = models[0].gamma_
-        models.append(SoftDTWKMeans(k, random_state=seed, **parameters).fit(segments, sample_weight=sample_weight))
+        model = SoftDTWKMeans(k, random_state=seed, **parameters)
+        models.append(model.fit(segments, sample_weight=sample_weight, log=log))
     part = segments.take(chosen)
     between = pairwise(part, part, models[0].gamma_, threads=models[0].threads)
     between = np.maximum((between + between.T) / 2, 0)
     np.fill_diagonal(between, 0)
-    silhouette = [_silhouette(between, model.labels_[chosen]) for model in models]
+    silhouette = [_silhouette(between, model.predict(part)) for model in models]
     inertia = [model.inertia_ for model in models]
-    return Elbow(tried, inertia, silhouette, elbow_point(tried, inertia), tried[int(np.nanargmax(silhouette))], models)
+    return Elbow(tried, inertia, silhouette, elbow_point(tried, inertia), models)
 
 
 def _silhouette(between: np.ndarray, labels: np.ndarray) -> float:

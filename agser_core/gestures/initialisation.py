@@ -1,16 +1,48 @@
-"""Where a clustering starts: gamma from the data, the length of the centroids, k-means++."""
+"""Where a clustering starts: gamma from the data, the length of the centroids, k-means++ and k-means||."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from agser_core.gestures.lloyd import Shards
 from agser_core.ragged import Ragged, as_ragged
 from agser_core.softdtw.averages import resample
-from agser_core.softdtw.pairs import cross_values, scaling_for, self_values
+from agser_core.softdtw.pairs import Metric, cross_values, scaling_for, self_values
+from agser_core.softdtw.scaling import check_gamma
 from agser_core.softdtw.statistics import BLOCK
 
 GAMMA_FRAMES = 4096  # frames in all that the median heuristic looks at
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What every start of a fit shares. constant: what the objective adds to the sums over clusters (divergence:
+    - sum w s(x, x) / 2)."""
+
+    size: int  # segments
+    length: int  # frames, their median
+    gamma: float
+    constant: float
+
+
+def prepare(shards: Shards, gamma: float | str, gamma_share: float, metric: Metric, seed: int) -> Prepared:
+    """Looks through the segments, chooses gamma where it is "median", and tells every shard.
+
+    Raises:
+        ValueError: gamma is not above 0, or all frames are the same.
+    """
+    described = shards.call("describe")
+    magnitude = max(magnitude for magnitude, _ in described)
+    histogram = np.zeros(max(len(lengths) for _, lengths in described), np.int64)
+    for _, lengths in described:
+        histogram[: len(lengths)] += lengths
+    size = int(histogram.sum())
+    gamma = gamma_share * choose_gamma(shards, size, seed) if gamma == "median" else check_gamma(gamma)
+    centre = shards.sum("sum_frames") / (histogram @ np.arange(len(histogram)))
+    own_sum = shards.sum("prepare", gamma, metric, magnitude, len(histogram) - 1, centre)
+    return Prepared(size, median_length(histogram), gamma, -0.5 * own_sum if metric == "divergence" else 0.0)
 
 
 def median_gamma(frames: np.ndarray) -> float:
@@ -102,9 +134,8 @@ def parallel_start(
     """
     from agser_core.gestures.kmeans import SoftDTWKMeans
 
-    place = int(np.random.default_rng([seed, 0]).integers(size))
-    first = next(segment for segment in shards.call("segment", place) if segment is not None)
-    candidates = resample(first, length)[None]
+    first = shards.take([np.random.default_rng([seed, 0]).integers(size)])
+    candidates = resample(first[0], length)[None]
     potential = shards.sum("extend", candidates, 0)
     for turn in range(1, rounds + 1):
         drawn = (
@@ -121,7 +152,7 @@ def parallel_start(
     ):  # few distinct segments: the rest of the centroids repeat, and empty clusters are filled later
         return candidates[np.arange(count) % len(candidates)]
     weights = shards.sum("candidate_weights", len(candidates))
-    model = SoftDTWKMeans(count, gamma=gamma, length=length, random_state=seed)
+    model = SoftDTWKMeans(count, gamma=gamma, length=length, n_init=1, max_iter=20, random_state=seed)
     return model.fit(candidates, sample_weight=weights).cluster_centers_
 
 

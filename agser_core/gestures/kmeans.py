@@ -3,6 +3,7 @@ gestures."""
 
 from __future__ import annotations
 
+import functools
 import json
 
 import numpy as np
@@ -10,16 +11,16 @@ from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from agser_core.gestures.initialisation import choose_gamma, median_length, plus_plus
+from agser_core.gestures.fit_log import FitLog
+from agser_core.gestures.initialisation import Prepared, parallel_start, plus_plus, prepare
 from agser_core.gestures.lloyd import Fit, Shards, lloyd
 from agser_core.ragged import Ragged, as_ragged
 from agser_core.softdtw.averages import check_weights
 from agser_core.softdtw.pairs import Metric, Segments, check_metric, pairwise
-from agser_core.softdtw.scaling import check_gamma
 from agser_core.softdtw.shard import Shard
-from agser_core.softdtw.statistics import total
 
 FORMAT = "agser.gestures.kmeans/1"
+SAMPLED = 1_000_000  # divergences at most of which the temperature is the median
 
 
 class SoftDTWKMeans(TransformerMixin, ClusterMixin, BaseEstimator):
@@ -27,10 +28,13 @@ class SoftDTWKMeans(TransformerMixin, ClusterMixin, BaseEstimator):
 
     Args:
         n_clusters: K.
-        gamma: smoothing, or "median": the median squared distance between frames.
+        gamma: smoothing, or "median": `gamma_share` of the median squared distance between frames.
+        gamma_share: the whole median is the spread over all movements, not within one, and where it smooths, movements
+            that pass the same places in another order fall together. A share keeps them apart.
         metric: "divergence" s(x, c) - s(x, x)/2 - s(c, c)/2, or raw "soft_dtw" s(x, c), which favours long centroids.
         length: frames of the centroids, by default the median length of the segments.
-        init: "k-means++" or an array [K, T, D].
+        init: "k-means++", "k-means||" (for many segments: a few passes instead of one a cluster), or an array
+            [K, T, D].
         n_init: starts of which the best is kept (1 where `init` is an array).
         max_iter: updates at most. tol: stop when the inertia falls by less than this share. passes: centroid updates
             an iteration.
@@ -54,6 +58,7 @@ class SoftDTWKMeans(TransformerMixin, ClusterMixin, BaseEstimator):
         n_clusters: int = 10,
         *,
         gamma: float | str = "median",
+        gamma_share: float = 1.0,
         metric: Metric = "divergence",
         length: int | None = None,
         init: str | np.ndarray = "k-means++",
@@ -65,76 +70,91 @@ class SoftDTWKMeans(TransformerMixin, ClusterMixin, BaseEstimator):
         threads: int = 1,
         random_state=None,
     ) -> None:
-        self.n_clusters, self.gamma, self.metric, self.length, self.init = n_clusters, gamma, metric, length, init
+        self.n_clusters, self.gamma, self.gamma_share, self.metric = n_clusters, gamma, gamma_share, metric
+        self.length, self.init = length, init
         self.n_init, self.max_iter, self.tol, self.passes, self.polish = n_init, max_iter, tol, passes, polish
         self.threads, self.random_state = threads, random_state
 
-    def fit(self, X: Segments, y: None = None, sample_weight: np.ndarray | None = None) -> SoftDTWKMeans:
+    def fit(
+        self,
+        X: Segments | Shards,
+        y: None = None,
+        sample_weight: np.ndarray | None = None,
+        log: FitLog | None = None,
+    ) -> SoftDTWKMeans:
         """Finds the centroids.
+
+        Args:
+            X: segments, or `Shards` that hold them, near or far. These keep labels and weights ("result" gives the
+                labels), and take init="k-means||" or an array. The centroids are the same either way.
+            log: what is known of an earlier call with the same arguments that broke off; also told the progress.
 
         Raises:
             ValueError: more clusters than segments, NaN or infinity, empty segments, mixed D (the segment is named),
                 gamma <= 0.
         """
         check_metric(self.metric)
-        segments = as_ragged(X)
-        if not 1 <= self.n_clusters <= len(segments):
-            raise ValueError(
-                f"n_clusters = {self.n_clusters} for {len(segments)} segments: wanted 1 to the number of segments"
-            )
-        weights = check_weights(sample_weight, len(segments))
+        log = FitLog() if log is None else log
+        near = None
+        if not isinstance(X, Shards):
+            segments = as_ragged(X)
+            near = Shard(segments, check_weights(sample_weight, len(segments)), threads=self.threads)
+            X = Shards.of(near)
+        elif sample_weight is not None:
+            raise ValueError("shards hold the weights of their segments: give sample_weight to them")
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        shard = Shard(segments, weights, threads=self.threads)
-        magnitude, histogram = shard.describe()
-        gamma = (
-            choose_gamma(Shards.of(shard), len(segments), seed) if self.gamma == "median" else check_gamma(self.gamma)
-        )
-        own_sum = total(
-            shard.prepare(
-                gamma, self.metric, magnitude, len(histogram) - 1, segments.frames.mean(axis=0, dtype=np.float64)
+        if not 1 <= self.n_clusters <= len(X):
+            raise ValueError(
+                f"n_clusters = {self.n_clusters} for {len(X)} segments: wanted 1 to the number of segments"
             )
-        )
-        length = median_length(histogram) if self.length is None else self.length
-        best = min(
-            (self._run(shard, start, gamma, own_sum, length, seed) for start in range(self._starts())),
-            key=lambda run: run[0].inertia,
-        )
-        fit, self.labels_, distances = best
-        shard.labels, shard.distances = self.labels_, distances
-        return self.adopt(fit, gamma, float(np.median(shard.sample_divergences(1, fit.centroids))))
-
-    def _starts(self) -> int:
-        return self.n_init if isinstance(self.init, str) else 1
-
-    def _run(
-        self, shard: Shard, start: int, gamma: float, own_sum: float, length: int, seed: int
-    ) -> tuple[Fit, np.ndarray, np.ndarray]:
-        if isinstance(self.init, str):
-            if self.init != "k-means++":
-                raise ValueError(f'init must be "k-means++" or an array [K, T, D], got {self.init!r}')
-            rng = np.random.default_rng([seed, start])
-            centroids = plus_plus(
-                shard.segments, self.n_clusters, length, gamma, shard.weights, rng, shard.own, self.threads
-            )
-        else:
-            centroids = np.asarray(self.init, np.float64)
-            if centroids.ndim != 3 or centroids.shape[::2] != (self.n_clusters, shard.segments.dimension):
-                raise ValueError(
-                    f"init has shape {centroids.shape}, wanted ({self.n_clusters}, T, {shard.segments.dimension})"
+        prepared = prepare(X, self.gamma, self.gamma_share, self.metric, seed)
+        best = latest = None
+        for start in range(self.n_init if isinstance(self.init, str) else 1):
+            run = f"{self.n_clusters}/{start}"
+            fit = log.finished(run)
+            if fit is None:
+                resume = log.running(run)
+                fit = latest = lloyd(
+                    X,
+                    self._start(X, near, prepared, seed, start) if resume is None else resume.centroids,
+                    gamma=prepared.gamma,
+                    metric=self.metric,
+                    constant=prepared.constant,
+                    max_iter=self.max_iter,
+                    tol=self.tol,
+                    passes=self.passes,
+                    polish=self.polish,
+                    resume=resume,
+                    report=functools.partial(log.passed, run),
                 )
-        constant = -0.5 * own_sum if self.metric == "divergence" else 0.0
-        fit = lloyd(
-            Shards.of(shard),
-            centroids,
-            gamma=gamma,
-            metric=self.metric,
-            constant=constant,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            passes=self.passes,
-            polish=self.polish,
+                log.finish(run, fit)
+            best = fit if best is None or fit.inertia < best.inertia else best
+        if best is not latest:
+            X.assign(best.centroids)  # the shards' labels shall be the best start's
+        step = -(-prepared.size // SAMPLED)
+        divergences = np.concatenate(X.call("sample_divergences", step, best.centroids))
+        if near is not None:
+            self.labels_ = near.labels
+        return self._adopt(best, prepared.gamma, float(np.median(divergences)))
+
+    def _start(self, shards: Shards, near: Shard | None, prepared: Prepared, seed: int, start: int) -> np.ndarray:
+        """Centroids [K, T, D] to begin with."""
+        length = prepared.length if self.length is None else self.length
+        if not isinstance(self.init, str):
+            centroids, dimension = np.asarray(self.init, np.float64), shards.take([0]).dimension
+            if centroids.ndim != 3 or centroids.shape[::2] != (self.n_clusters, dimension):
+                raise ValueError(f"init has shape {centroids.shape}, wanted ({self.n_clusters}, T, {dimension})")
+            return centroids
+        if self.init == "k-means||":
+            own_seed = int(np.random.default_rng([seed, start]).integers(2**31))
+            return parallel_start(shards, prepared.size, self.n_clusters, length, prepared.gamma, own_seed)
+        if self.init != "k-means++" or near is None:
+            known = 'over shards, "k-means||"' if near is None else '"k-means++", "k-means||"'
+            raise ValueError(f"init must be {known} or an array [K, T, D], got {self.init!r}")
+        rng = np.random.default_rng([seed, start])
+        return plus_plus(
+            near.segments, self.n_clusters, length, prepared.gamma, near.weights, rng, near.own, self.threads
         )
-        return fit, shard.labels.copy(), shard.distances.copy()
 
     def _divergences(self, segments: Ragged) -> np.ndarray:
         return pairwise(
@@ -213,13 +233,9 @@ class SoftDTWKMeans(TransformerMixin, ClusterMixin, BaseEstimator):
         if isinstance(parameters["init"], list):
             parameters["init"] = np.array(parameters["init"])
         fit = Fit(np.array(stored["centroids"]), stored["inertia"], stored["objectives"], stored["n_iter"])
-        return cls(**parameters).adopt(fit, stored["gamma"], stored["temperature"])
+        return cls(**parameters)._adopt(fit, stored["gamma"], stored["temperature"])
 
-    def adopt(self, fit: Fit, gamma: float, temperature: float) -> SoftDTWKMeans:
-        """Makes this the fitted model of a fit that may have run elsewhere (`sharded.py`); labels stay there.
-
-        temperature: median divergence of the segments to their centroid.
-        """
+    def _adopt(self, fit: Fit, gamma: float, temperature: float) -> SoftDTWKMeans:
         self.cluster_centers_, self.inertia_, self.n_iter_, self.objectives_ = (
             fit.centroids,
             fit.inertia,

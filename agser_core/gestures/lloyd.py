@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from agser_core.ragged import Ragged
 from agser_core.softdtw.averages import objective_and_step, polished, resample
 from agser_core.softdtw.pairs import Metric
 from agser_core.softdtw.shard import Shard
@@ -28,6 +29,15 @@ class Shards:
     def of(cls, *shards: Shard) -> Shards:
         """Shards in this process."""
         return cls(lambda method, *arguments: [getattr(shard, method)(*arguments) for shard in shards])
+
+    def __len__(self) -> int:
+        """Segments in all."""
+        return sum(int(histogram.sum()) for _, histogram in self.call("describe"))
+
+    def take(self, places: np.ndarray) -> Ragged:
+        """A copy of the segments at some places of the table."""
+        found = {place: segment for part in self.call("take", np.asarray(places)) for place, segment in part.items()}
+        return Ragged.from_list([found[int(place)] for place in places])
 
     def assign(self, centroids: np.ndarray) -> tuple[Statistics, int]:
         """Every segment to its nearest centroid: the statistics, and how many labels moved."""
@@ -55,8 +65,7 @@ class Shards:
 @dataclass(frozen=True, eq=False)
 class Progress:
     """One assignment pass, and all that a fit needs to go on from it: objectives so far (the last is the inertia at
-    `centroids`),
-    labels that moved, cluster sizes, damping of the divergence's steps."""
+    `centroids`), labels that moved, cluster sizes, damping of the divergence's steps, whether no update follows."""
 
     iteration: int
     objectives: list[float]
@@ -64,6 +73,7 @@ class Progress:
     damping: np.ndarray
     moved: int
     count: np.ndarray
+    halted: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +125,7 @@ def lloyd(
             resume.iteration,
             resume.objectives[:-1],
         )
-    converged = halted = False
+    converged, halted = False, resume is not None and resume.halted
     while True:
         statistics, moved = shards.assign(centroids)
         if not halted and iteration < max_iter and (statistics.weight == 0).any():
@@ -123,7 +133,7 @@ def lloyd(
             statistics, moved = shards.assign(centroids)
         step = objective_and_step(statistics, centroids, gamma, metric, damping)
         objectives.append(float(step.objective.sum()) + constant)
-        report(Progress(iteration, list(objectives), centroids, damping, moved, statistics.count))
+        report(Progress(iteration, list(objectives), centroids, damping, moved, statistics.count, halted))
         if halted or iteration >= max_iter:
             break
         if len(objectives) > 1:

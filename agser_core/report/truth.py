@@ -12,9 +12,12 @@ from agser_core.corpora.sample import truth
 from agser_core.experiment import Experiment
 from agser_core.extracted import ExtractedCorpus
 from agser_core.gestures.fitting import fit_gestures
+from agser_core.gestures.lloyd import Shards
+from agser_core.gestures.segments import FITTED
 from agser_core.mouth.trajectory import opening, trajectory
 from agser_core.phones.interval import Phone
 from agser_core.ragged import Ragged
+from agser_core.softdtw.shard import Shard
 
 
 def truth_table(experiment: Experiment, corpora: Sequence[ExtractedCorpus]) -> pd.DataFrame:
@@ -104,7 +107,8 @@ def recut_gestures(
                     partitions.append(partition[clip_id])
     mouths, n_planted = Ragged.from_list(pieces), len({number for parts in planted.values() for *_, number in parts})
     settings = experiment.cluster.model_copy(update={"n_clusters": n_planted})
-    model, _ = fit_gestures(pd.DataFrame({"partition": partitions}), mouths, settings)
+    fitted = mouths.take(np.flatnonzero(np.isin(partitions, FITTED)))
+    model, _ = fit_gestures(Shards.of(Shard(fitted, np.ones(len(fitted)))), settings)
     found: dict[str, list[tuple[float, float, int]]] = {}
     for (clip_id, start, end), gesture in zip(places, model.predict(mouths), strict=True):
         found.setdefault(clip_id, []).append((start, end, int(gesture)))

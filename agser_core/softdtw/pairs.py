@@ -23,11 +23,15 @@ def check_metric(metric: str) -> None:
         raise ValueError(f'metric must be "divergence" or "soft_dtw", got {metric!r}')
 
 
+def stable_order(keys: np.ndarray) -> np.ndarray:
+    """Stable argsort of integers >= 0; numpy sorts 16 bits by counting."""
+    return np.argsort(keys.astype(np.uint16) if keys.max(initial=0) < 2**16 else keys, kind="stable")
+
+
 def by_length(segments: Ragged, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The members, shortest first (stable), and their lengths: neighbours in a batch waste no lanes."""
     lengths = segments.offsets[members + 1] - segments.offsets[members]
-    narrow = lengths.astype(np.uint16) if lengths.max(initial=0) < 2**16 else lengths  # numpy sorts 16 bits by counting
-    order = np.argsort(narrow, kind="stable")
+    order = stable_order(lengths)
     return members[order], lengths[order]
 
 

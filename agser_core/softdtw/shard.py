@@ -138,10 +138,11 @@ class Shard:
         order = np.lexsort((np.arange(len(cost)), -cost))[:count]
         return [(float(cost[i]), self.first_block * BLOCK + int(i), self.segments[i].copy()) for i in order]
 
-    def segment(self, place: int) -> np.ndarray | None:
-        """The segment at a place of the table; None where another shard holds it."""
-        index = place - self.first_block * BLOCK
-        return self.segments[index].copy() if 0 <= index < len(self.segments) else None
+    def take(self, places: np.ndarray) -> dict[int, np.ndarray]:
+        """The segments at those of the places of the table that lie in this shard."""
+        first = self.first_block * BLOCK
+        here = places[(first <= places) & (places < first + len(self.segments))]
+        return {int(place): self.segments[int(place) - first].copy() for place in here}
 
     def extend(self, candidates: np.ndarray, first: int) -> dict[tuple[int, int], float]:
         """Takes new candidates [M, T, D], numbered from `first`, into the divergence to the nearest candidate so far;

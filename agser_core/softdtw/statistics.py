@@ -19,7 +19,7 @@ import numpy as np
 
 from agser_core.ragged import Ragged
 from agser_core.softdtw import kernel
-from agser_core.softdtw.pairs import by_length, reference_tables
+from agser_core.softdtw.pairs import reference_tables, stable_order
 from agser_core.softdtw.reference import shares_reference
 from agser_core.softdtw.scaling import Scaling
 
@@ -74,16 +74,17 @@ def block_statistics(
     clusters, length, dimension = centroids.shape
     values = np.zeros((len(segments), 1))
     sums, visits = np.zeros((clusters, length, dimension)), np.zeros((clusters, length))
-    short = segments.lengths <= LONG // length
-    groups = [by_length(segments, np.flatnonzero(short & (labels == k))) for k in range(clusters)]
-    members, lengths = (np.concatenate(parts) for parts in zip(*groups, strict=True))
+    lengths = segments.lengths
+    short = lengths <= LONG // length
+    places = np.flatnonzero(short)
+    members = places[stable_order(labels[places].astype(np.int64) * (lengths.max() + 1) + lengths[places])]
     if len(members):
         kernel.statistics(
             segments.frames,
             segments.offsets,
             members,
-            lengths,
-            np.cumsum([0, *(len(group) for group, _ in groups)]),
+            lengths[members],
+            np.concatenate([[0], np.cumsum(np.bincount(labels[places], minlength=clusters))]),
             weights[members].astype(scaling.dtype),
             reference_tables(scaling.apply(centroids)),
             length,

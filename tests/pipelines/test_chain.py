@@ -10,8 +10,10 @@ import soundfile
 
 from agser_core import media
 from agser_core.chain import analyse_output, cluster_output, extract_output
+from agser_core.errors import AgserError
 from agser_core.experiment import load_experiment
 from agser_core.extracted import extracted_corpora
+from agser_core.gestures.fit_log import FitLog
 from agser_core.report.truth import truth_table
 from agser_core.tables import CLIPS, PHONE_VECTORS, SEGMENTS, TRACKS
 
@@ -98,6 +100,33 @@ def test_gestures_of_every_partition_come_from_a_model_of_train(finished):
     assert gestures["membership"].map(sum).between(0.999, 1.001).all()
     (manifest,) = run.output.glob("cluster/*/manifest.json")
     assert json.loads(manifest.read_text())["transductive"] is False
+
+
+def test_actors_and_a_second_try_give_the_same_gestures(finished, monkeypatch):
+    """The fit broken off in its second start, gone on with on Ray actors, ends in the same bytes."""
+    run, _ = finished
+    folder = cluster_output(load_experiment(str(run.config))).folder
+    names = ("model-0.json", "gestures/fold-0-0000000000.parquet", "elbow/part-0.parquet")
+    before = [folder.join(name).read_bytes() for name in names]
+    for name in (*names, "manifest.json"):
+        folder.join(name).delete()
+
+    def break_off(log, run, progress):
+        plain(log, run, progress)
+        if log.file is not None and run == "4/0" and progress.iteration == 1:
+            raise AgserError("the power went")
+
+    plain = FitLog.passed
+    monkeypatch.setattr(FitLog.__init__, "__defaults__", (None, 0.0, lambda line: None))
+    with monkeypatch.context() as patched:
+        patched.setattr(FitLog, "passed", break_off)
+        assert "4 clusters, start 0, iteration 1, objective" in run.stage("cluster", code=2)
+    printed = run.stage("cluster", "ray.cluster_workers=2")
+    assert "loaded by 1 workers" in printed  # it is but one block
+    assert "3 clusters" not in printed and "4 clusters, start 0, iteration 0" not in printed
+    assert "4 clusters, start 0, iteration 1" in printed and "5 clusters, start 0, iteration 0" in printed
+    assert [folder.join(name).read_bytes() for name in names] == before
+    assert not folder.join("fit-0.json").exists()
 
 
 def test_the_report_shows_every_part(finished):

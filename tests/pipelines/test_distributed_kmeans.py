@@ -1,25 +1,35 @@
-"""The k-means of a table on Ray: the same bits for any number of workers, after a lost worker and after a broken off
-run."""
+"""The k-means of a table on Ray: the same bits for any number of workers and after a lost
+worker."""
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import ray
 from sklearn.metrics import adjusted_rand_score
 
-from agser_core.errors import AgserError
-from agser_core.gestures.lloyd import Shards
-from agser_core.gestures.sharded import ShardedSettings, fit_sharded
-from agser_core.softdtw.shard import Shard
+from agser_core.gestures.fit_log import FitLog
+from agser_core.gestures.kmeans import SoftDTWKMeans
+from agser_core.gestures.segments import SegmentSource
 from agser_core.softdtw.statistics import BLOCK
 from agser_core.storage import Location
-from pipelines import distributed_kmeans
-from pipelines.distributed_kmeans import ActorShards, fit_table
-from pipelines.segment_source import SegmentSource
+from pipelines.distributed_kmeans import ActorShards
 
-SETTINGS = ShardedSettings(n_clusters=5, max_iter=4)
 COUNT = 2 * BLOCK + 5000  # three blocks, the last one short
+
+
+def model(**parameters):
+    return SoftDTWKMeans(5, init="k-means||", n_init=1, max_iter=4, random_state=0, **parameters)
+
+
+def scanned(folder):
+    """All segments below a folder; of the clips a third each train, dev and test."""
+    names = [f"clip-{i}" for i in range(COUNT + 100)]
+    clips = pd.DataFrame({"partition": "train", "speaker": "anna"}, index=names)
+    clips.iloc[1::3] = ["dev", "ben"]
+    clips.iloc[2::3] = ["test", "cleo"]
+    return SegmentSource.scan(Location.parse(folder).list(), clips)
 
 
 @pytest.fixture(scope="module")
@@ -54,92 +64,64 @@ def table(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def expected(table):
-    """The fit in this process, in one shard."""
-    source = SegmentSource.scan(Location.parse(table[0]))
-    shard = Shard(source.read(0, len(source)), np.ones(len(source)))
-    fit, gamma = fit_sharded(Shards.of(shard), SETTINGS)
-    return fit, gamma, shard.labels
+    """The fit in this process."""
+    return model().fit(scanned(table[0]).read(0, COUNT))
 
 
 def test_source_reads_any_range(table):
-    source = SegmentSource.scan(Location.parse(table[0]))
+    source = scanned(table[0])
     assert len(source) == COUNT
     whole = source.read(0, COUNT)
     for start, stop in [(0, 1), (6_900, 7_100), (19_000, 30_000), (COUNT - 1, COUNT)]:
         part = source.read(start, stop)
         assert part.frames.tolist() == whole.slice(start, stop).take(np.arange(stop - start)).frames.tolist()
-        assert source.keys(start, stop)["position"].to_pylist() == table[2][start:stop].tolist()
+        assert source.keys(start, stop)["position"].tolist() == table[2][start:stop].tolist()
+
+
+def test_source_of_some_partitions(table):
+    source = scanned(table[0])
+    places = source.keys(0, COUNT)["partition"].isin(["train", "test"]).to_numpy()
+    some = source.only(["train", "test"])
+    assert len(some) == places.sum()
+    assert some.keys(0, len(some))["position"].tolist() == table[2][places].tolist()
+    assert some.read(0, len(some)).frames.tolist() == source.read(0, COUNT).take(places).frames.tolist()
+    assert some.speakers == {"train": {"anna"}, "test": {"cleo"}}
+    both = some + source.only(["dev"])
+    assert both.speakers == {"train": {"anna"}, "dev": {"ben"}, "test": {"cleo"}}
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_any_number_of_workers_gives_the_same_bits(ray_cluster, table, expected, workers):
-    shards = ActorShards(SegmentSource.scan(Location.parse(table[0])), workers)
-    fit, gamma = fit_sharded(shards, SETTINGS)
+    shards = ActorShards(scanned(table[0]), workers)
+    found = model().fit(shards)
     labels = np.concatenate([labels for labels, _ in shards.call("result")])
     shards.close()
     assert len(shards.actors) == workers
-    assert gamma == expected[1]
-    assert fit.centroids.tolist() == expected[0].centroids.tolist()
-    assert fit.objectives == expected[0].objectives
-    assert labels.tolist() == expected[2].tolist()
+    assert found.to_json() == expected.to_json()
+    assert labels.tolist() == expected.labels_.tolist()
     assert adjusted_rand_score(table[1], labels) > 0.98
 
 
 def test_killed_worker_is_replaced(ray_cluster, table, expected):
-    shards = ActorShards(SegmentSource.scan(Location.parse(table[0])), 2)
+    shards = ActorShards(scanned(table[0]), 2)
 
-    def kill_once(progress):
-        if progress.iteration == 1:
-            ray.kill(shards.actors[1])
+    class Killing(FitLog):
+        def passed(self, run, progress):
+            if progress.iteration == 1:
+                ray.kill(shards.actors[1])
 
-    fit, _ = fit_sharded(shards, SETTINGS, report=kill_once)
+    found = model().fit(shards, log=Killing())
     labels = np.concatenate([labels for labels, _ in shards.call("result")])
     shards.close()
     assert shards.replaced == 1
-    assert fit.centroids.tolist() == expected[0].centroids.tolist()
-    assert labels.tolist() == expected[2].tolist()
-
-
-def test_broken_off_run_goes_on_to_the_same_result(ray_cluster, table, expected, tmp_path, monkeypatch, capsys):
-    def stop_at_two(line):
-        if "iteration 2," in line:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(distributed_kmeans, "say", stop_at_two)
-        with pytest.raises(KeyboardInterrupt):
-            fit_table(table[0], str(tmp_path), SETTINGS, 2)
-    model = fit_table(table[0], str(tmp_path), SETTINGS, 1)
-    said = capsys.readouterr().out
-    assert "going on at iteration 2" in said
-    assert "labels moved" in said and "segments/s" in said
-    assert model.cluster_centers_.tolist() == expected[0].centroids.tolist()
-    assert model.objectives_ == expected[0].objectives
-
-    (folder,) = tmp_path.iterdir()
-    written = pa.parquet.read_table(folder / "gestures")
-    assert written["gesture"].to_pylist() == expected[2].tolist()
-    assert written["position"].to_pylist() == table[2].tolist()
-    assert model.predict(SegmentSource.scan(Location.parse(table[0])).read(0, 50)).tolist() == expected[2][:50].tolist()
-
-    fit_table(table[0], str(tmp_path), SETTINGS, 2)
-    assert "nothing to do" in capsys.readouterr().out
+    assert found.to_json() == expected.to_json()
+    assert labels.tolist() == expected.labels_.tolist()
 
 
 def test_bad_segment_is_named_by_its_place(ray_cluster, tmp_path):
     mouths = [[0.0, 1.0]] * 10
     mouths[7] = [0.0, float("nan")]
-    rows = pa.table(
-        {
-            "clip_id": ["c"] * 10,
-            "corpus": ["x"] * 10,
-            "position": list(range(10)),
-            "n_frames": [1] * 10,
-            "mouth": mouths,
-        }
-    )
+    rows = pa.table({"clip_id": ["clip-0"] * 10, "n_frames": [1] * 10, "mouth": mouths})
     pa.parquet.write_table(rows, tmp_path / "part.parquet")
     with pytest.raises(ValueError, match="segment 7 has NaN or infinity in frame 0"):
-        ActorShards(SegmentSource.scan(Location.parse(str(tmp_path))), 1)
-    with pytest.raises(AgserError, match="no Parquet files"):
-        SegmentSource.scan(Location.parse(str(tmp_path / "empty")))
+        ActorShards(scanned(tmp_path), 1)
