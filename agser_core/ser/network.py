@@ -47,20 +47,28 @@ class Masks:
     So the masks depend on the seed and the place in the global batch, never on the number of workers.
     """
 
-    def __init__(self, rate: float, seed: int, phone_rows: Tensor, n_phones: int, clip_rows: Tensor, n_clips: int):
+    def __init__(
+        self, settings: NetworkSettings, seed: int, phone_rows: Tensor, n_phones: int, clip_rows: Tensor, n_clips: int
+    ):
         """phone_rows, clip_rows: places of this worker's phones and clips among all n_phones, n_clips of the step."""
-        self.rate = rate
         self.generator = torch.Generator(phone_rows.device).manual_seed(seed)
-        self.rows = {"phone": (phone_rows, n_phones), "clip": (clip_rows, n_clips)}
+        self.drawn = {
+            "phone": (phone_rows, n_phones, settings.dropout),
+            "clip": (clip_rows, n_clips, settings.dropout),
+            "input": (clip_rows, n_clips, settings.input_dropout),
+        }
 
     def __call__(self, values: Tensor, kind: str) -> Tensor:
-        """values [rows, features] with a share `rate` of them zeroed, the rest scaled by 1 / (1 - rate)."""
-        if self.rate == 0:
+        """values [rows, features] with a share of them zeroed, the rest scaled by 1 / (1 - share).
+
+        kind: "phone" or "clip", what a row is; "input" is a clip too, with a share of its own.
+        """
+        rows, count, rate = self.drawn[kind]
+        if rate == 0:
             return values
-        rows, count = self.rows[kind]
         draw = torch.rand(count, values.shape[1], generator=self.generator, device=values.device)
-        kept = (draw if len(rows) == count else draw[rows]) >= self.rate
-        return values * kept.to(values.dtype) / (1 - self.rate)
+        kept = (draw if len(rows) == count else draw[rows]) >= rate
+        return values * kept.to(values.dtype) / (1 - rate)
 
 
 def no_dropout(values: Tensor, kind: str) -> Tensor:
@@ -98,7 +106,11 @@ class TransformerLayer(nn.Module):
 
 
 class EmotionNetwork(nn.Module):
-    """Learned sum of encoder layers -> Linear H -> Transformer -> attentive pooling -> hidden -> classes."""
+    """Learned sum of encoder layers -> Linear H -> Transformer -> attentive pooling -> hidden -> classes.
+
+    With `settings.shrinkage` a linear path leads beside that from the clip means of the projection to the classes: the
+    one that `discriminant.start_at_discriminant` sets.
+    """
 
     def __init__(self, layers: int, dimension: int, classes: int, settings: NetworkSettings):
         super().__init__()
@@ -115,6 +127,7 @@ class EmotionNetwork(nn.Module):
         self.attention = nn.Linear(settings.width, 1, bias=False)  # a bias would cancel in the softmax
         self.hidden = nn.Linear(settings.width, settings.classifier)
         self.classify = nn.Linear(settings.classifier, classes)
+        self.linear = None if settings.shrinkage is None else nn.Linear(settings.width, classes, bias=False)
 
     def read_only(self, layer_group: slice) -> None:
         """Read a group of encoder layers alone."""
@@ -125,7 +138,9 @@ class EmotionNetwork(nn.Module):
         """drop: `Masks` in training."""
         layers = (batch.vectors - self.input_mean) / self.input_deviation
         weights = (self.layer_weights + self.layer_mask).softmax(0)
-        projected = self.project(torch.einsum("nld,l->nd", layers, weights))
+        summed = torch.einsum("nld,l->nd", layers, weights)
+        kept = drop(summed.new_ones(batch.n_clips, summed.shape[1]), "input")
+        projected = self.project(summed * kept[batch.clip])
 
         longest = batch.longest
         slot = batch.clip * longest + batch.position
@@ -141,8 +156,11 @@ class EmotionNetwork(nn.Module):
         scores = scores.index_copy(0, slot, heard).view(batch.n_clips, longest)
         share = scores.softmax(1).flatten()[slot]
         clips = phones.new_zeros(batch.n_clips, phones.shape[1]).index_add(0, batch.clip, phones * share[:, None])
+        inputs = clip_means(projected, batch)
         logits = self.classify(drop(functional.relu(self.hidden(clips)), "clip"))
-        return Output(logits, clips, phones, clip_means(projected, batch))
+        if self.linear is not None:
+            logits = logits + self.linear(inputs)
+        return Output(logits, clips, phones, inputs)
 
 
 def clip_means(phones: Tensor, batch: Batch) -> Tensor:

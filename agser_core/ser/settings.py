@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from agser_core.errors import ConfigError
 
 METHOD_NAMES = (
-    "ag", "hard_ag", "pa", "la", "sapa", "acoustic_clusters", "random_clusters", "mean_matching", "coral", "dann"
+    "ag", "hard_ag", "pa", "la", "sapa", "acoustic_clusters", "random_clusters", "mean_matching", "coral", "dann",
+    "pseudo_labels",
 )  # fmt: skip
 """The anchor methods. Their code is in `ser.anchors`, which this module must not import: every command reads it."""
 
@@ -55,6 +56,20 @@ class NetworkSettings(BaseModel):
     feed_forward: int = Field(512, ge=8, description="hidden units of each Transformer layer")
     classifier: int = Field(128, ge=4, description="hidden units between the pooled clip and the emotions")
     dropout: float = Field(0.1, ge=0, lt=1, description="share of units dropped in training")
+    input_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the input's dimensions that a clip loses in training, all its phones alike; the fewer "
+        "the clips, the more",
+    )
+    shrinkage: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="for some hundred clips: a linear path beside the Transformer, which starts at the discriminant of "
+        "the source's clips with a covariance shrunk by so much; neither where not given",
+    )
 
 
 class AnchorSettings(BaseModel):

@@ -23,6 +23,7 @@ from agser_core.ser import diagnostics, metrics, parallel, sampler
 from agser_core.ser.anchors import Anchor, View, build_anchor, refuse_labels
 from agser_core.ser.batches import make_batch
 from agser_core.ser.dataset import SpeechData, moments, phones_of
+from agser_core.ser.discriminant import start_at_discriminant
 from agser_core.ser.network import EmotionNetwork, Masks, Output
 from agser_core.ser.prediction import run
 from agser_core.ser.settings import TrainSettings
@@ -110,6 +111,8 @@ class Training:
             anchor.to(device)
             if anchor.layer_group is not None:
                 self.network.read_only(anchor.layer_group)
+        if settings.network.shrinkage is not None:
+            start_at_discriminant(self.network, source_train, settings.network.shrinkage)
         self.dev, self.settings = source_dev, settings
         self._run = _Run(self.network, anchor, source_train, target_train, settings, seed, worker, workers)
         self._progress = _Progress()
@@ -258,7 +261,7 @@ class _Run:
             phones, clips = phones + int(ends[-1]), clips + len(chosen)
         rows = (torch.from_numpy(np.concatenate(part)).to(self.device) for part in (phone_rows, clip_rows))
         phone, clip = rows
-        return Masks(self.settings.network.dropout, seed, phone, phones, clip, clips)
+        return Masks(self.settings.network, seed, phone, phones, clip, clips)
 
     def _views(self, sides, own, output: Output) -> list[View]:
         """The outputs of the whole batch, corpus by corpus."""

@@ -16,6 +16,7 @@ from agser_core.speech.encoder import SAMPLING_RATE
 from agser_core.speech.pitch import track_pitch
 
 HOP = 160  # samples: 10 ms
+FRAME_RATE = SAMPLING_RATE / HOP
 N_CEPSTRA = 20
 NAMES = (
     *(f"cepstrum {i}" for i in range(N_CEPSTRA)),

@@ -1,4 +1,5 @@
-"""The encoder that needs no pretrained weights: descriptors, how much they vary nearby, and how fast they change."""
+"""The encoder that needs no pretrained weights: descriptors, how much they vary nearby, how fast they change, and what
+the whole clip says."""
 
 from collections.abc import Sequence
 
@@ -7,8 +8,9 @@ import scipy.ndimage
 import scipy.signal
 
 from agser_core.errors import ClipError
-from agser_core.speech.descriptors import HOP, NAMES, describe
+from agser_core.speech.descriptors import FRAME_RATE, NAMES, describe
 from agser_core.speech.encoder import EMBEDDED, SAMPLING_RATE
+from agser_core.speech.functionals import CLIP_NAMES, describe_clip
 
 _SHORTEST = 400  # samples: one window
 _SLOPE_FRAMES = 9  # 90 ms, the usual width of cepstral deltas
@@ -16,17 +18,18 @@ _NEIGHBOURHOOD = 50  # frames: half a second, two or three syllables
 
 
 class EmbeddedEncoder:
-    """One layer of 3 x len(NAMES) numbers a frame, 100 frames a second; see `Encoder`.
+    """One layer of 3 x len(NAMES) + len(CLIP_NAMES) numbers a frame, 100 frames a second; see `Encoder`.
 
     Phones are pooled by their mean, in which a frame's rise and the next one's fall cancel. What the mean must keep is
     made positive before it: beside each descriptor stand its standard deviation over the half second around, and its
-    absolute slope over 90 ms.
+    absolute slope over 90 ms. Percentiles and rhythm are of the clip as a whole, the same in all its frames: what a
+    pretrained encoder's attention spreads over a clip, and no mean over phones brings back.
     """
 
     name = EMBEDDED
     n_layers = 1
-    dimension = 3 * len(NAMES)
-    frame_rate = SAMPLING_RATE / HOP
+    dimension = 3 * len(NAMES) + len(CLIP_NAMES)
+    frame_rate = FRAME_RATE
     pretrained = False
 
     def encode(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -42,7 +45,8 @@ class EmbeddedEncoder:
             )
         descriptors = describe(waveform)
         slope = scipy.signal.savgol_filter(descriptors, _SLOPE_FRAMES, 1, deriv=1, axis=0, mode="nearest")
-        return np.hstack([descriptors, _local_deviation(descriptors), np.abs(slope)]).astype(np.float32)
+        clip = np.broadcast_to(describe_clip(descriptors), (len(descriptors), len(CLIP_NAMES)))
+        return np.hstack([descriptors, _local_deviation(descriptors), np.abs(slope), clip]).astype(np.float32)
 
 
 def _local_deviation(values: np.ndarray) -> np.ndarray:

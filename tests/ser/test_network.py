@@ -60,9 +60,10 @@ def test_layers_are_summed_by_softmax_weights():
 
 def test_dropout_masks_of_workers_are_rows_of_the_global_masks():
     values = torch.ones(10, 6)
-    whole = Masks(0.5, 7, torch.arange(10), 10, torch.arange(3), 3)(values, "phone")
+    settings = NetworkSettings(dropout=0.5)
+    whole = Masks(settings, 7, torch.arange(10), 10, torch.arange(3), 3)(values, "phone")
     parts = [
-        Masks(0.5, 7, rows, 10, torch.arange(3), 3)(values[: len(rows)], "phone")
+        Masks(settings, 7, rows, 10, torch.arange(3), 3)(values[: len(rows)], "phone")
         for rows in (torch.tensor([0, 1, 5]), torch.tensor([2, 3, 4, 6, 7, 8, 9]))
     ]
     assert torch.equal(parts[0], whole[[0, 1, 5]]) and torch.equal(parts[1], whole[[2, 3, 4, 6, 7, 8, 9]])
@@ -72,8 +73,20 @@ def test_dropout_masks_of_workers_are_rows_of_the_global_masks():
 @pytest.mark.parametrize("rate", [0.1, 0.5])
 def test_dropout_keeps_the_mean(rate):
     values = torch.ones(400, 100)
-    dropped = Masks(rate, 1, torch.arange(400), 400, torch.arange(1), 1)(values, "phone")
-    assert float(dropped.mean()) == pytest.approx(1, abs=0.02)
+    for kind, settings in (("phone", {"dropout": rate}), ("input", {"input_dropout": rate})):
+        masks = Masks(NetworkSettings(**settings), 1, torch.arange(400), 400, torch.arange(400), 400)
+        assert float(masks(values, kind).mean()) == pytest.approx(1, abs=0.02)
+        assert float((masks(values, kind) == 0).float().mean()) == pytest.approx(rate, abs=0.02)
+
+
+def test_a_clip_loses_the_same_inputs_in_all_its_phones(small_pair):
+    torch.manual_seed(0)
+    settings = SMALL.model_copy(update={"dropout": 0.0, "input_dropout": 0.5, "transformer_layers": 0})
+    network, batch = EmotionNetwork(1, 64, 4, settings), make_batch([(small_pair.source, np.arange(6))])
+    rows, clips = torch.arange(len(batch.clip)), torch.arange(6)
+    seen = network(batch, Masks(settings, 3, rows, len(rows), clips, 6)).phones
+    kept = Masks(settings, 3, rows, len(rows), clips, 6)(torch.ones(6, 64), "input")
+    assert torch.allclose(seen, network.project(batch.vectors[:, 0] * kept[batch.clip]), atol=1e-5)
 
 
 def test_batches_lay_corpora_end_to_end(small_pair):

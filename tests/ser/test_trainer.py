@@ -124,6 +124,25 @@ def test_two_workers_walk_the_path_of_one(small_pair, tmp_path):
             assert all(torch.allclose(weights[name], alone.weights[name], atol=1e-5) for name in weights)
 
 
+def test_training_can_start_at_the_discriminant_of_the_source(small_pair):
+    train, dev, target = parts(small_pair)
+    network = NETWORK.model_copy(update={"shrinkage": 0.5, "input_dropout": 0.5})
+    states = {}
+    started = fit(
+        train,
+        dev,
+        target,
+        settings("pseudo_labels", epochs=4).model_copy(update={"network": network}),
+        seed=0,
+        on_epoch=lambda epoch, figures, state: states.update({epoch: copy.deepcopy(state)}),
+    )
+    drawn = fit(train, dev, target, settings("pseudo_labels", epochs=4), seed=0)
+    assert started.history[0]["emotion_loss"] < drawn.history[0]["emotion_loss"]
+    assert started.history[-1]["pseudo_labelled"] == pytest.approx(0.5, abs=0.1)
+    resumed = fit(train, dev, target, started.settings, seed=0, state=states[1])
+    assert losses(resumed) == losses(started)
+
+
 def test_target_labels_are_refused(small_pair):
     train, dev, _ = parts(small_pair)
     with pytest.raises(ConfigError, match="without_labels"):

@@ -6,6 +6,7 @@ import pytest
 from agser_core.errors import ClipError, ConfigError
 from agser_core.speech import load_encoder
 from agser_core.speech.descriptors import NAMES, describe
+from agser_core.speech.functionals import CLIP_NAMES, describe_clip
 from agser_core.speech.pitch import track_pitch
 
 
@@ -75,7 +76,7 @@ def test_gain_moves_only_the_level(glide):
 def test_shapes_and_promises(glide):
     encoder = load_encoder()
     assert (encoder.name, encoder.n_layers, encoder.frame_rate, encoder.pretrained) == ("embedded", 1, 100.0, False)
-    assert encoder.dimension == 3 * len(NAMES)
+    assert encoder.dimension == 3 * len(NAMES) + len(CLIP_NAMES)
     frames = encoder.encode([glide(1.234), glide(0.5)])
     assert [clip.shape for clip in frames] == [(123, 1, encoder.dimension), (50, 1, encoder.dimension)]
     assert all(clip.dtype == np.float32 and np.abs(clip).max() < 100 for clip in frames), "float16 holds them"
@@ -99,6 +100,35 @@ def test_slopes_and_deviations_are_those_of_the_descriptors(glide):
     assert frames[50:150, 2 * width + pitch] == pytest.approx(1 / 200, abs=1e-4), "one octave in 200 frames"
     window = descriptors[75:125, pitch]
     assert frames[100, width + pitch] == pytest.approx(window.std(), rel=1e-3)
+
+
+def of_clip(waveform: np.ndarray) -> dict[str, float]:
+    return dict(zip(CLIP_NAMES, describe_clip(describe(waveform)).tolist(), strict=True))
+
+
+def test_functionals_of_a_clip_are_those_that_were_set(glide):
+    """Three glides of half a second, pauses of 0.3 s between them, silence around."""
+    pause, half = np.zeros(4800, np.float32), glide(0.5, 100, 200)
+    found = of_clip(np.concatenate([np.zeros(16000, np.float32), half, pause, half, pause, half, np.zeros(8000)]))
+    assert found["mean length of voiced stretches"] == pytest.approx(0.5, abs=0.05)
+    assert found["mean length of unvoiced stretches"] == pytest.approx(0.3, abs=0.05)
+    assert found["voiced stretches a second"] == pytest.approx(3 / 2.1, rel=0.05)
+    assert found["share of loud frames"] == pytest.approx(1.5 / 2.1, abs=0.05)
+    ranked = [found[f"pitch, {share} % of loud frames below"] for share in (20, 50, 80)]
+    assert ranked == pytest.approx([0.2, 0.5, 0.8], abs=0.05), "octaves above 100 Hz"
+    assert found["mean rise of pitch"] == pytest.approx(0.2, rel=0.2), "an octave in half a second"
+
+
+def test_the_trend_of_pitch_is_the_glides(glide):
+    assert of_clip(glide(2.0, 110, 220))["trend of pitch"] == pytest.approx(0.5, abs=0.03)
+    assert of_clip(glide(2.0, 220, 110))["trend of pitch"] == pytest.approx(-0.5, abs=0.03)
+
+
+def test_all_frames_of_a_clip_carry_its_functionals_and_silence_has_some(glide):
+    frames = load_encoder().encode([glide(0.7)])[0][:, 0]
+    np.testing.assert_array_equal(frames[:, -len(CLIP_NAMES) :], np.tile(describe_clip(describe(glide(0.7))), (70, 1)))
+    for waveform in (np.zeros(16000, np.float32), np.full(400, 0.1, np.float32)):
+        assert np.isfinite(describe_clip(describe(waveform))).all()
 
 
 def test_the_shortest_clip():

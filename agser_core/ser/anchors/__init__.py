@@ -19,6 +19,7 @@ from agser_core.ser.anchors import (
     la,
     mean_matching,
     pa,
+    pseudo_labels,
     random_clusters,
     sapa,
 )
@@ -37,6 +38,7 @@ METHODS: dict[str, Callable[[SpeechData, SpeechData, TrainSettings, int], Anchor
     "mean_matching": mean_matching.build,
     "coral": coral.build,
     "dann": dann.build,
+    "pseudo_labels": pseudo_labels.build,
 }
 
 
