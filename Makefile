@@ -16,7 +16,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' agser_core/__init__.p
 export RAY_AUTH_MODE ?= token
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint bench-softdtw known-answer clean \
+.PHONY: help setup demo test test-slow lint bench-softdtw bench-train known-answer clean \
         image push-image cluster-up cluster-down dashboard submit logs stop-job jobs
 
 help:            ## list the targets
@@ -49,6 +49,9 @@ lint: $(READY)   ## check style
 bench-softdtw: $(READY)  ## soft-DTW beside its peers
 	@.venv-aeon/bin/python -c 'import aeon' 2>/dev/null || { $(PYTHON) -m venv .venv-aeon && .venv-aeon/bin/python -m pip install -q --disable-pip-version-check aeon==1.6.0; } || true
 	AGSER_AEON_PYTHON=$${AGSER_AEON_PYTHON:-.venv-aeon/bin/python} $(BIN)/python -m benchmarks.softdtw
+
+bench-train: $(READY)  ## training with Ray Train beside a plain loop, and the sample's whole matrix
+	$(BIN)/python -m benchmarks.train
 
 known-answer: $(READY)  ## anchored training on planted corpora
 	$(BIN)/python -m benchmarks.known_answer

@@ -164,7 +164,9 @@ class TrainStageSettings(TrainSettings):
 class EvaluateSettings(Settings):
     """Directions x methods x seeds."""
 
-    methods: list[str] = Field(["none", "ag", "hard_ag", "pa", "random_clusters"], description="rows of the results")
+    methods: list[str] = Field(
+        ["none", "ag", "ag-triplet", "hard_ag", "pa", "random_clusters"], description="rows of the results"
+    )
     directions: list[str] | None = Field(
         None, description="such as alder->birch; both ways and both upper bounds where not given"
     )
@@ -212,6 +214,11 @@ class RaySettings(Settings):
     )
     train_workers: int = Field(1, ge=1, description="data-parallel workers of `agser train`")
     train_gpus: float = Field(0, ge=0, description="GPUs of one training worker")
+    train_logs: list[Literal["tensorboard", "mlflow"]] = Field(
+        ["tensorboard"],
+        description="who else gets each epoch's figures of `agser train`: TensorBoard in files beside the output, "
+        "MLflow at MLFLOW_TRACKING_URI (extra mlflow)",
+    )
     evaluate_cpus: float = Field(1, gt=0, description="CPUs of one cell of the evaluation matrix")
 
 

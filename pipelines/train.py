@@ -16,7 +16,9 @@ from agser_core.evaluation.matrix import split
 from agser_core.experiment import Experiment
 from agser_core.outputs import StageOutput
 from agser_core.ser import metrics
+from agser_core.ser.dataset import SpeechData
 from agser_core.ser.prediction import predict
+from agser_core.ser.settings import TrainSettings
 from agser_core.ser.trainer import FitResult, fit
 from agser_core.storage import Location
 from pipelines.stage import say, stage_command
@@ -33,6 +35,26 @@ def direction_of(experiment: Experiment) -> tuple[str, str]:
 
 def train_worker(config: dict) -> None:
     """What each Ray Train worker runs: the same fit, its share of every batch."""
+    from ray import train
+
+    started = time.time()
+    experiment = Experiment.model_validate(config["experiment"])
+    source, target = direction_of(experiment)
+    settings = experiment.train.fit_settings()
+    fold = load_fold(experiment, experiment.train.fold)
+    here = split(fold.data[source], fold.partitions[source], settings.normalise)
+    there = split(fold.data[target], fold.partitions[target], settings.normalise)
+    result = fit_in_worker(here["train"], here["dev"], there["train"].without_labels(), settings, experiment.train.seed)
+    if train.get_context().get_world_rank() == 0:
+        output = train_output(experiment)
+        output.started = started
+        _store(output, result, there["test"])
+
+
+def fit_in_worker(
+    source_train: SpeechData, source_dev: SpeechData, target_train: SpeechData, settings: TrainSettings, seed: int
+) -> FitResult:
+    """`ser.trainer.fit` inside a Ray Train worker: goes on after the last checkpoint, reports and stores each epoch."""
     import torch
     from ray import train
 
@@ -40,13 +62,7 @@ def train_worker(config: dict) -> None:
 
     limit_threads()
     torch.set_num_threads(1)
-    started = time.time()
-    experiment, context = Experiment.model_validate(config["experiment"]), train.get_context()
-    source, target = direction_of(experiment)
-    settings, seed = experiment.train.fit_settings(), experiment.train.seed
-    fold = load_fold(experiment, experiment.train.fold)
-    here = split(fold.data[source], fold.partitions[source], settings.normalise)
-    there = split(fold.data[target], fold.partitions[target], settings.normalise)
+    context = train.get_context()
     rank = context.get_world_rank()
 
     def on_epoch(epoch: int, figures: dict, state: dict) -> None:
@@ -61,10 +77,10 @@ def train_worker(config: dict) -> None:
     if checkpoint := train.get_checkpoint():
         with checkpoint.as_directory() as folder:
             state = torch.load(Path(folder) / _CHECKPOINT, weights_only=True)
-    result = fit(
-        here["train"],
-        here["dev"],
-        there["train"].without_labels(),
+    return fit(
+        source_train,
+        source_dev,
+        target_train,
         settings,
         seed,
         on_epoch=on_epoch,
@@ -73,10 +89,6 @@ def train_worker(config: dict) -> None:
         workers=context.get_world_size(),
         device="cuda" if torch.cuda.is_available() else "cpu",
     )
-    if rank == 0:
-        output = train_output(experiment)
-        output.started = started
-        _store(output, result, there["test"])
 
 
 def _store(output: StageOutput, result: FitResult, test) -> None:
@@ -116,8 +128,12 @@ def _fit_on_ray(experiment: Experiment, output: StageOutput) -> None:
     from ray.train.torch import TorchTrainer
 
     from pipelines.ray_session import ray_session
+    from pipelines.train_logs import callbacks_for
 
-    settings = experiment.ray
+    settings, name = experiment.ray, output.folder.name
+    callbacks = callbacks_for(
+        settings.train_logs, output.folder.parent.join("tensorboard", name), name, experiment.train.model_dump()
+    )
     # Less than a whole CPU a worker: workers that hold every CPU leave none for Ray's own tasks, and all wait for ever.
     resources = {"CPU": 0.9, **({"GPU": settings.train_gpus} if settings.train_gpus else {})}
     with ray_session(settings), _plain_errors():
@@ -128,9 +144,10 @@ def _fit_on_ray(experiment: Experiment, output: StageOutput) -> None:
                 num_workers=settings.train_workers, resources_per_worker=resources, use_gpu=bool(settings.train_gpus)
             ),
             run_config=RunConfig(
-                name=output.folder.name,
+                name=name,
                 storage_path=_storage_path(output.folder.parent.join("ray")),
                 failure_config=FailureConfig(max_failures=2),
+                callbacks=callbacks,
             ),
         ).fit()
 

@@ -79,10 +79,10 @@ class AnchorSettings(BaseModel):
 
     gamma: float = Field(1.0, ge=0, description="weight of the anchor loss: L = L_emotion + gamma * L_anchor")
     form: Form = Field(
-        "triplet",
+        "attention",
         description="loss of the keyed methods. triplet: mean distance to the same key less that to the others, with a "
-        "margin; attention: the same, near segments weighing more; prototype: cross-entropy over the mean source "
-        "vectors of the keys. A method named with its form, such as ag-triplet, keeps that one",
+        "margin (the papers'); attention: the same, near segments weighing more; prototype: cross-entropy over the "
+        "mean source vectors of the keys. A method named with its form, such as ag-triplet, keeps that one",
     )
     margin: float = Field(
         1.0,
@@ -95,7 +95,7 @@ class AnchorSettings(BaseModel):
         "without memberships: uniform), overlap weighs anchors by how alike both corpora use their gesture",
     )
     tau: float = Field(0.2, gt=0, description="prototype: temperature of the cosine similarities")
-    attention_tau: float = Field(0.1, gt=0, description="attention: temperature of the weights")
+    attention_tau: float = Field(0.3, gt=0, description="attention: temperature of the weights")
     coral_weight: float = Field(
         100.0, gt=0, description="coral, la: factor of the CORAL loss, which is about 1e-3 on unit-scale vectors"
     )

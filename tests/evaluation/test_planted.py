@@ -57,7 +57,8 @@ def test_gestures_are_heard_where_the_condition_says(condition, heard):
 
 def test_a_fifth_to_a_third_of_the_observed_gestures_is_wrong_and_memberships_know():
     pair = planted_pair("info", 0, SIZES)
-    chosen = pair.true_gesture >= 0
+    chosen = pair.target.gesture >= 0
+    assert np.array_equal(chosen, pair.target.has_mouth) and 0.9 < chosen.sum() / (pair.true_gesture >= 0).sum() < 1
     wrong = (pair.target.gesture != pair.true_gesture)[chosen]
     sure = pair.target.membership[chosen].max(1)
     assert 0.18 < wrong.mean() < 0.33 and sure[wrong].mean() < sure[~wrong].mean() - 0.1

@@ -151,7 +151,7 @@ def test_target_labels_are_refused(small_pair):
 
 def test_a_hinge_that_is_dead_from_the_start_is_said(small_pair):
     fields = settings().model_copy(
-        update={"anchor": AnchorSettings(margin=0.0, weights="uniform"), "learning_rate": 1e-9}
+        update={"anchor": AnchorSettings(form="triplet", margin=0.0, weights="uniform"), "learning_rate": 1e-9}
     )
     train, dev, target = parts(small_pair)
     # segments that all are their key's own axis: nothing is nearer than the own key

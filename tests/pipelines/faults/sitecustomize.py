@@ -2,8 +2,9 @@
 
 AGSER_TEST_FAULTS holds words such as
     abort:alder-01-neutral-1   the tracker aborts its process on this clip; also hang:... and raise:...
-    slow:0.5                   seconds more a clip
+    slow:0.5                   seconds more a clip, or with epoch:... an epoch
     die:/clips/:FOLDER         the process is killed before it writes a file of such a path, once: FOLDER remembers
+    epoch:3:FOLDER             a training process is killed at the end of its epoch 3, before it reports it, once
 """
 
 import os
@@ -51,6 +52,25 @@ def _make_writes_fatal() -> None:
     Location.write_bytes = fatal
 
 
-if _FAULTS:
+def _make_an_epoch_fatal() -> None:
+    from agser_core.ser.trainer import Training
+
+    train = Training.next_epoch
+
+    def fatal(self) -> dict:
+        figures = train(self)
+        time.sleep(sum(float(what) for kind, what, *_ in _FAULTS if kind == "slow"))
+        for _, epoch, folder in (fault for fault in _FAULTS if fault[0] == "epoch"):
+            if figures["epoch"] == int(epoch) and not os.path.exists(once := os.path.join(folder, f"epoch{epoch}")):
+                os.mkdir(once)
+                os.kill(os.getpid(), signal.SIGKILL)
+        return figures
+
+    Training.next_epoch = fatal
+
+
+if any(kind == "epoch" for kind, *_ in _FAULTS):
+    _make_an_epoch_fatal()
+elif _FAULTS:
     _make_the_tracker_fail()
     _make_writes_fatal()
