@@ -87,3 +87,14 @@ def evaluate_output(experiment: Experiment) -> StageOutput:
         "code": code_version("evaluation/summary"),
     }
     return StageOutput.of(experiment.output, "evaluate", identity)
+
+
+def tune_output(experiment: Experiment, study: dict) -> StageOutput:
+    """The trials of a study and what they show. study: all of it that a trial's outcome depends on."""
+    identity = {
+        "study": study,
+        "settings": experiment.train.fit_settings().model_dump(exclude={"seed"}),
+        **_training_identity(experiment),
+        "code": code_version("evaluation/loading", "tuning/trial"),
+    }
+    return StageOutput.of(experiment.output, "tune", identity)

@@ -13,6 +13,7 @@ STAGES = {
     "analyse": "Measure what the gestures of two corpora share.",
     "train": "Train one anchored model with Ray Train.",
     "evaluate": "Run directions x methods x seeds and compare.",
+    "tune": "Search settings over all directions; name the winner.",
     "report": "Write the report as one HTML page.",
     "run": "All of the above from extract on, as one job.",
     "card": "Write a data card of every extracted corpus.",

@@ -42,32 +42,31 @@ class PointSearch:
     ) -> None:
         """What became of a point. scores: after each epoch; the last one is the point's.
 
-        A stopped trial counts with its last score, a failed one not at all. Points that this search did not propose,
-        such as those of an earlier process, are learned from where the space contains them.
+        A stopped trial counts with its last score; a failed one as worse than all others, so that a search does not
+        run into the same wall again. Points that this search did not propose, such as those of an earlier process, are
+        learned from where the space contains them.
         """
+        finished = state == "finished" and np.isfinite(scores[-1])
+        scores = [] if state == "failed" or not np.isfinite(scores[-1]) else [float(score) for score in scores]
+        outcome = optuna.trial.TrialState.COMPLETE if finished else optuna.trial.TrialState.PRUNED
+        value = scores[-1] if finished else None
         trial = self._running.pop(number, None)
-        states = {"finished": optuna.trial.TrialState.COMPLETE, "stopped": optuna.trial.TrialState.PRUNED}
-        outcome = states.get(state, optuna.trial.TrialState.FAIL)
-        if state == "finished" and not np.isfinite(scores[-1]):
-            outcome = optuna.trial.TrialState.FAIL
-        finished = outcome == optuna.trial.TrialState.COMPLETE
         if trial is not None:
-            if not finished:
-                for epoch, score in enumerate(scores, start=1):
-                    trial.report(score, epoch)
-            self._study.tell(trial, float(scores[-1]) if finished else None, outcome)
-        elif outcome != optuna.trial.TrialState.FAIL and self.space.contains(point):
+            for epoch, score in enumerate(() if finished else scores, start=1):
+                trial.report(score, epoch)
+            self._study.tell(trial, value, outcome)
+        elif self.space.contains(point):
             self._study.add_trial(
                 optuna.trial.create_trial(
                     state=outcome,
-                    value=float(scores[-1]) if finished else None,
+                    value=value,
                     params=dict(point),
                     distributions={
                         parameter.name: distribution(parameter)
                         for parameter in self.space.parameters
                         if parameter.name in point
                     },
-                    intermediate_values=dict(enumerate(map(float, scores), start=1)),
+                    intermediate_values=dict(enumerate(scores, start=1)),
                 )
             )
 

@@ -101,6 +101,11 @@ class Study:
             raise ConfigError("a study needs two corpora and a direction from one to the other")
         return list(found)
 
+    def identity(self) -> dict:
+        """What the trials depend on. More trials, other limits or other final seeds go on in the same place."""
+        running = {"name", "experiment", "spaces", "space", "trials", "final_seeds", "limits", "resources"}
+        return {**self.settings.model_dump(exclude=running), "space": self.space.describe()}
+
 
 def load_study(path: str, overrides: tuple[str, ...] = ()) -> Study:
     """Read a study file, its experiment and its spaces.
