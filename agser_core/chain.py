@@ -17,6 +17,8 @@ def extract_output(experiment: Experiment, corpus: str) -> StageOutput:
     """Tables clips, segments, phone_vectors, errors of one corpus."""
     settings = experiment.extract.model_dump(exclude=_RUNNING)
     settings["speech"].pop("device")
+    settings["mouth"].pop("openface_program")
+    settings["phones"].pop("mfa_program")
     reader = f"corpora/{MODULES.get(experiment.corpora[corpus].adapter, 'manifest')}"
     identity = {
         "settings": settings,

@@ -17,7 +17,7 @@ class ClipError(AgserError):
     """One clip can't be processed; it becomes a row of the errors table and costs no other clip.
 
     reason: what is wrong with this clip. remedy: what the user can do. error_class: the kind of fault, by which
-    the report counts ("media", "face", "transcript", "alignment", "label", "encoder", "landmarks").
+    the report counts ("media", "face", "transcript", "alignment", "label", "encoder", "landmarks", "timeout").
     """
 
     def __init__(self, reason: str, *, remedy: str = "", error_class: str = "media"):

@@ -49,6 +49,9 @@ class MouthSettings(Settings):
 
     source: Literal["mediapipe", "openface"] = Field("mediapipe", description="who finds the landmarks")
     openface_folder: str | None = Field(None, description="folder with one OpenFace CSV a clip: CLIP_ID.csv")
+    openface_program: str | None = Field(
+        None, description="OpenFace's FeatureExtraction by name or path, run on every clip instead of openface_folder"
+    )
     origin: Literal["mouth", "eyes"] = Field(
         "mouth",
         description="origin of the coordinates: the clip's mouth centroid, or the eye midpoint (keeps identity)",
@@ -57,18 +60,27 @@ class MouthSettings(Settings):
 
     @model_validator(mode="after")
     def _folder_for_openface(self) -> "MouthSettings":
-        if self.source == "openface" and not self.openface_folder:
-            raise ValueError("the source openface needs openface_folder, the folder with one CSV a clip")
+        given = [self.openface_folder, self.openface_program]
+        if self.source == "openface" and sum(map(bool, given)) != 1:
+            raise ValueError(
+                "the source openface needs openface_folder, the folder with one CSV a clip, or openface_program, which "
+                "is run on every clip: give one of them"
+            )
         return self
 
 
 class PhoneSettings(Settings):
     """From speech to phone times."""
 
-    source: Literal["auto", "aligner"] = Field(
-        "auto", description="auto: the corpus' own phone times where it has some, else the aligner; aligner: always"
+    source: Literal["auto", "aligner", "mfa"] = Field(
+        "auto",
+        description="auto: the corpus' own phone times where it has some, else the aligner; aligner: always; "
+        "mfa: always the Montreal Forced Aligner, where it is installed",
     )
     dictionary: str | None = Field(None, description="further pronunciations, in the format of the CMU dictionary")
+    mfa_program: str = Field("mfa", description="the Montreal Forced Aligner by name or path")
+    mfa_dictionary: str = Field("english_us_arpa", description="its pronunciation dictionary, ARPABET or IPA")
+    mfa_acoustic_model: str = Field("english_us_arpa", description="its acoustic model, of the dictionary's phones")
     reduce_stressed_ah: bool = Field(False, description="count stressed AH as the vowel ə too")
     all_mouths: bool = Field(False, description="keep the mouth of every phone, not of the six vowels only")
 
@@ -100,6 +112,9 @@ class ExtractSettings(Settings):
 class SplitSettings(Settings):
     """Speaker-disjoint partitions of every corpus."""
 
+    by: Literal["speakers", "corpus"] = Field(
+        "speakers", description="speakers: dealt into groups; corpus: every corpus' own folds or published partitions"
+    )
     groups: int = Field(6, ge=3, description="the speakers of a corpus are dealt into so many groups")
     test_groups: int = Field(2, ge=1, description="groups that a fold tests on; one more is dev, the rest is train")
     folds: int = Field(1, ge=1, description="how many folds are run, each with other test speakers")
@@ -107,6 +122,8 @@ class SplitSettings(Settings):
 
     @model_validator(mode="after")
     def _groups_suffice(self) -> "SplitSettings":
+        if self.by == "corpus":  # how many folds there are is the corpora's to say
+            return self
         if self.groups < self.test_groups + 2 or self.folds > self.groups // self.test_groups:
             raise ValueError(
                 f"{self.groups} groups by {self.test_groups} for test make {self.groups // self.test_groups} folds, "

@@ -9,8 +9,9 @@ import pandas as pd
 import pyarrow as pa
 
 from agser_core.chain import extract_output, has_mouths
+from agser_core.corpora import published_rotations
 from agser_core.corpora.clip import CLASSES, Clip
-from agser_core.corpora.splits import rotation
+from agser_core.corpora.splits import LEFT_OUT, by_folds, own_rotations, rotation
 from agser_core.errors import ConfigError
 from agser_core.experiment import Experiment, SplitSettings
 from agser_core.mouth.track import MouthTrack
@@ -60,17 +61,37 @@ class ExtractedCorpus:
         return bool(self.clips["emotion"].isin(CLASSES).any())
 
     def partition(self, split: SplitSettings, fold: int) -> pd.Series:
-        """train, dev or test of each of `clips` in one fold, by clip_id. No speaker is in two.
+        """train, dev, test or "left out" of each of `clips` in one fold, by clip_id. No speaker is in two partitions.
 
-        Raises ConfigError where the corpus has too few speakers.
+        Raises ConfigError where the corpus has too few speakers, or not the folds of its own that are asked for.
         """
-        people = [Clip("", self.name, row.speaker, "", gender=row.gender) for row in self.clips.itertuples()]
+        people = [
+            Clip(row.clip_id, self.name, row.speaker, "", gender=row.gender, fold=row.fold)
+            for row in self.clips.itertuples()
+        ]
         try:
-            parts = rotation(people, split.groups, split.test_groups, fold, split.seed)
+            if split.by == "corpus":
+                parts = self._own_partition(people, fold)
+            else:
+                speakers = rotation(people, split.groups, split.test_groups, fold, split.seed)
+                parts = {clip.clip_id: speakers[clip.speaker] for clip in people}
         except ConfigError as error:
-            remedy = "choose fewer split.groups; to look at gestures only, set cluster.transductive=true"
-            raise ConfigError(f"the corpus {self.name!r} can't be split: {error}; {remedy}") from None
-        return self.clips["speaker"].map(parts).set_axis(self.clips["clip_id"])
+            remedy = "set split.by=speakers" if split.by == "corpus" else "choose fewer split.groups"
+            raise ConfigError(
+                f"the corpus {self.name!r} can't be split: {error}; {remedy}; to look at gestures only, set "
+                "cluster.transductive=true"
+            ) from None
+        return pd.Series([parts[clip.clip_id] for clip in people], index=self.clips["clip_id"])
+
+    def _own_partition(self, clips: list[Clip], fold: int) -> dict[str, str]:
+        """The partition of each clip in one rotation of the corpus' own folds."""
+        adapter = self.output.identity["corpus"]["adapter"]
+        rotations = published_rotations(adapter) or own_rotations(clip.fold for clip in clips)
+        if fold >= len(rotations):
+            raise ConfigError(f"its own folds make {len(rotations)} rotation(s), fold {fold} is asked for (from 0)")
+        parts = by_folds(clips, *rotations[fold])
+        chosen = {clip.clip_id: part for part, members in parts.items() for clip in members}
+        return {clip.clip_id: chosen.get(clip.clip_id, LEFT_OUT) for clip in clips}
 
 
 def extracted_corpora(experiment: Experiment) -> dict[str, ExtractedCorpus]:

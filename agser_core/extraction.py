@@ -16,19 +16,21 @@ from agser_core.corpora.clip import Clip
 from agser_core.errors import AgserError, ClipError, StorageError
 from agser_core.experiment import ExtractSettings
 from agser_core.mouth.mediapipe_tracker import MediaPipeTracker
-from agser_core.mouth.openface import read_openface
+from agser_core.mouth.openface import OpenFaceProgram, read_openface
 from agser_core.mouth.track import MouthTrack
 from agser_core.mouth.trajectory import Trajectory, eye_coordinates, trajectory
 from agser_core.phones import inventory
 from agser_core.phones.aligner import Aligner
 from agser_core.phones.interval import Phone
 from agser_core.phones.label_files import read_phones
+from agser_core.phones.mfa import MfaProgram
 from agser_core.speech import load_encoder
 from agser_core.speech.pooling import pool
 from agser_core.storage import Location
 
 SAMPLING_RATE = 16000
 TABLES = ("clips", "segments", "tracks", "phone_vectors", "errors")
+_FOR_PROGRAMS = 0.8  # of a clip's time limit: another program must end before the process that waits for it is ended
 _ENCODED_TOGETHER = 60.0  # seconds of speech; with all layers of a large model a minute is 300 MB of vectors
 
 
@@ -85,7 +87,14 @@ class ClipExtractor:
     def __init__(self, settings: ExtractSettings):
         self.settings = settings
         self.aligner = Aligner(settings.phones.dictionary)
+        self.mfa = None
+        if settings.phones.source == "mfa":
+            self.mfa = MfaProgram(
+                settings.phones.mfa_program, settings.phones.mfa_dictionary, settings.phones.mfa_acoustic_model
+            )
         self.tracker = MediaPipeTracker(settings.mouth.max_side) if settings.mouth.source == "mediapipe" else None
+        program = settings.mouth.openface_program
+        self.openface = OpenFaceProgram(program) if settings.mouth.source == "openface" and program else None
         self.encoder = load_encoder(
             settings.speech.encoder, layers=settings.speech.layers, device=settings.speech.device
         )
@@ -102,7 +111,10 @@ class ClipExtractor:
         """
         seconds: Counter = Counter()
         errors: list[dict] = []
-        described = [found for clip in clips if (found := self._describe(clip, _Step(seconds), errors, working))]
+        aligned = self._align_with_mfa(clips, _Step(seconds), working) if self.mfa else {}
+        described = [
+            found for clip in clips if (found := self._describe(clip, _Step(seconds), errors, working, aligned))
+        ]
         rows: dict[str, list[dict]] = {name: [] for name in TABLES}
         for group in _alike(described):
             working([member.clip.clip_id for member in group])
@@ -112,8 +124,46 @@ class ClipExtractor:
                 rows[name] += new if "phone_vectors" in member.rows else []
         return Unit.of({**rows, "errors": errors}, seconds)
 
+    def _align_with_mfa(
+        self, clips: list[Clip], step: "_Step", working: Callable[[list[str]], None]
+    ) -> dict[str, list[Phone] | ClipError]:
+        """What MFA makes of the clips by id. One that can't be read or has no transcript is left to `_describe`."""
+        spoken: dict[str, tuple[np.ndarray, str]] = {}
+        for clip in clips:
+            with contextlib.ExitStack() as stack, _collect(clip, step, []):
+                working([])
+                with step("read"):
+                    audio = _copy(stack, clip.audio_uri)
+                working([clip.clip_id])
+                with step("decode audio"):
+                    if clip.transcript:
+                        spoken[clip.clip_id] = (media.read_audio(audio, SAMPLING_RATE), clip.transcript)
+        with step("phones"):
+            return self._with_mfa(spoken, working)
+
+    def _with_mfa(
+        self, spoken: dict[str, tuple[np.ndarray, str]], working: Callable[[list[str]], None]
+    ) -> dict[str, list[Phone] | ClipError]:
+        """All clips in one run of MFA; where that fails each in its own, so that only the faulty one is lost."""
+        if not spoken:
+            return {}
+        working(list(spoken))
+        seconds = _FOR_PROGRAMS * self.settings.clip_seconds_limit * len(spoken)
+        try:
+            return dict(zip(spoken, self.mfa.align(list(spoken.values()), seconds), strict=True))
+        except ClipError as error:
+            if len(spoken) == 1:
+                return dict.fromkeys(spoken, error)
+        alone = [self._with_mfa({clip_id: one}, working) for clip_id, one in spoken.items()]
+        return {clip_id: found for part in alone for clip_id, found in part.items()}
+
     def _describe(
-        self, clip: Clip, step: "_Step", errors: list[dict], working: Callable[[list[str]], None]
+        self,
+        clip: Clip,
+        step: "_Step",
+        errors: list[dict],
+        working: Callable[[list[str]], None],
+        aligned: dict[str, list[Phone] | ClipError],
     ) -> _Described | None:
         """Everything but the encoder's part; None where the clip fails."""
         with contextlib.ExitStack() as stack, _collect(clip, step, errors):
@@ -125,7 +175,7 @@ class ClipExtractor:
                 waveform = media.read_audio(files.audio, SAMPLING_RATE)
             duration = len(waveform) / SAMPLING_RATE
             with step("phones"):
-                phones, source = self._phones(clip, waveform, duration, files.phones)
+                phones, source = self._phones(clip, waveform, duration, files.phones, aligned.get(clip.clip_id))
             track = movement = None
             if files.video:
                 with step("track"):
@@ -171,18 +221,30 @@ class ClipExtractor:
         video = clip.video_uri and (audio if same else _copy(stack, clip.video_uri))
         own_phones = clip.phones_uri and self.settings.phones.source == "auto"
         phones = _copy(stack, clip.phones_uri) if own_phones else None
-        if not video or self.tracker is not None:
+        if not video or self.tracker is not None or self.openface is not None:
             return _Files(audio, video, phones, None)
         csv = Location.parse(self.settings.mouth.openface_folder).join(f"{clip.clip_id}.csv")
         if not csv.exists():
             raise ClipError(
                 f"there is no OpenFace CSV {csv.uri}",
-                remedy="run OpenFace's FeatureExtraction on the clip, or set extract.mouth.source to mediapipe",
+                remedy="run OpenFace's FeatureExtraction on the clip, or name it in extract.mouth.openface_program in "
+                "place of the folder, or set extract.mouth.source to mediapipe",
                 error_class="landmarks",
             )
         return _Files(audio, video, phones, _copy(stack, csv.uri))
 
-    def _phones(self, clip: Clip, waveform: np.ndarray, duration: float, file: str | None) -> tuple[list[Phone], str]:
+    def _phones(
+        self,
+        clip: Clip,
+        waveform: np.ndarray,
+        duration: float,
+        file: str | None,
+        aligned: list[Phone] | ClipError | None,
+    ) -> tuple[list[Phone], str]:
+        if isinstance(aligned, ClipError):
+            raise aligned
+        if aligned is not None:
+            return aligned, "mfa"
         if file:
             return read_phones(file, duration)
         if not clip.transcript:
@@ -197,7 +259,11 @@ class ClipExtractor:
     def _track(self, files: _Files, duration: float) -> MouthTrack:
         if self.tracker is not None:
             return self.tracker.track(files.video)
-        return read_openface(files.openface, duration, media.probe(files.video).video_start)
+        start = media.probe(files.video).video_start
+        if self.openface is not None:
+            limit = _FOR_PROGRAMS * self.settings.clip_seconds_limit
+            return self.openface.track(files.video, limit, duration, start)
+        return read_openface(files.openface, duration, start)
 
     def _segment(
         self, clip: Clip, position: int, phone: Phone, track: MouthTrack | None, movement: Trajectory | None

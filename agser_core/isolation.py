@@ -4,7 +4,7 @@
     IsolatedExtractor.extract(clips)  ->  ClipExtractor.extract(clips)
                                       <-  ("working", clip ids): the clock of the time limit starts
                                       <-  ("working", []): storage is waited for, no limit
-                                      <-  ("done", unit, peak memory) or ("failed", error)
+                                      <-  ("done", unit, peak memory, CPU seconds) or ("failed", error)
 
 A child that dies or works too long is replaced. The clips of its unit are then extracted one by one, and a clip that
 ends two children becomes a row of errors of the class "crash" or "timeout".
@@ -41,10 +41,14 @@ class ChildLost(Exception):
 
 class IsolatedExtractor:
     """Has the surface of ClipExtractor and runs one in a child process, which is replaced after
-    `settings.recycle_after` clips, so that what native code leaks is given back."""
+    `settings.recycle_after` clips, so that what native code leaks is given back.
+
+    peak_memory_bytes: the largest resident size of any child so far. cpu_seconds: what the children have spent on the
+    units that they gave back.
+    """
 
     def __init__(self, settings: ExtractSettings):
-        self.settings, self.peak_memory_bytes = settings, 0
+        self.settings, self.peak_memory_bytes, self.cpu_seconds = settings, 0, 0.0
         self._start()
 
     def extract(self, clips: list[Clip]) -> Unit:
@@ -89,8 +93,9 @@ class IsolatedExtractor:
                 elif kind == "failed":
                     raise content[0]
                 else:
-                    unit, peak = content
+                    unit, peak, cpu_seconds = content
                     self.peak_memory_bytes = max(self.peak_memory_bytes, peak)
+                    self.cpu_seconds += cpu_seconds
                     self._extracted += len(clips)
                     return unit
         except (EOFError, ConnectionError):
@@ -102,8 +107,8 @@ class IsolatedExtractor:
         self._restart()
         reason = f"it was still being worked on after {limit:g} s and was given up"
         remedy = (
-            "try the clip in a player; if it is sound and only long, raise extract.clip_seconds_limit, delete the file "
-            "below units/ of the output folder that names the clip, and run the same command"
+            "try the clip in a player; if it is sound and only long, run the same command with a higher "
+            "extract.clip_seconds_limit, which tries it again"
         )
         return ChildLost(ClipError(reason, remedy=remedy, error_class="timeout"), working)
 
@@ -135,7 +140,7 @@ def _crash(code: int) -> ClipError:
     """What the exit code of a child tells."""
     if code == -signal.SIGKILL:
         reason = "its process was killed, most likely because memory ran out"
-        remedy = "give an extraction actor more memory (ray.extract_memory_gb), run fewer (ray.extract_workers)"
+        remedy = "run the same command with a higher ray.extract_memory_gb, which tries it again"
     else:
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         reason = f"native code ended its process ({how}) while a decoder, the tracker or the encoder was at work"
@@ -157,8 +162,9 @@ def _serve(connection: Connection) -> None:
         except EOFError:
             return
         try:
+            before = time.process_time()
             unit = extractor.extract(clips, working=lambda clip_ids: connection.send(("working", clip_ids)))
-            connection.send(("done", unit, _peak_memory()))
+            connection.send(("done", unit, _peak_memory(), time.process_time() - before))
         except Exception as error:
             connection.send(("failed", _sendable(error)))
 

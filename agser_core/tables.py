@@ -33,7 +33,7 @@ CLIPS = pa.schema(
         ("video_frames", pa.int32()),  # 0 where the clip has no video
         ("frame_rate", pa.float32()),  # frames a second, 0 where the clip has no video
         ("tracked_share", pa.float32()),  # frames with a face over all frames; null where the clip has no video
-        ("alignment_source", pa.string()),  # who set the phone times: aligner, textgrid, xlabel
+        ("alignment_source", pa.string()),  # who set the phone times: aligner, mfa, textgrid, xlabel
     ]
 )
 

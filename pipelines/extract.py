@@ -11,8 +11,8 @@ import pyarrow as pa
 from agser_core import corpora, tables
 from agser_core.chain import extract_output
 from agser_core.corpora.clip import Clip
-from agser_core.errors import AgserError
-from agser_core.experiment import Experiment, ExtractSettings
+from agser_core.errors import AgserError, ConfigError
+from agser_core.experiment import Experiment, ExtractSettings, RaySettings
 from agser_core.extraction import TABLES, check_unique
 from agser_core.fingerprint import fingerprint
 from agser_core.outputs import StageOutput, peak_memory
@@ -22,6 +22,8 @@ from pipelines.progress import Progress
 from pipelines.stage import EXIT_BUDGET, say, stage_command
 
 _MOST_UNITS = 2000  # of a corpus: bounds the listing that a resumed job and every reader begin with
+_LIMITED_BY = {"timeout": "clip_seconds", "crash": "memory_bytes"}
+"""Classes of errors that a higher limit may mend, and the limit. A crash may be a process killed for its memory."""
 
 
 class UnitExtractor:
@@ -30,11 +32,12 @@ class UnitExtractor:
     Tracker, decoders, aligner and encoder run in a child process, so that none of their crashes ends the actor.
     """
 
-    def __init__(self, settings: ExtractSettings, folder: str):
+    def __init__(self, settings: ExtractSettings, folder: str, memory_bytes: int):
         from pipelines.ray_session import limit_threads
 
         limit_threads()
         self.settings, self.folder, self.extractor = settings, Location(folder), None
+        self.limits = limits_of(settings, memory_bytes)
 
     def __call__(self, row: dict) -> dict:
         """Counts of one unit, or the fault that ends the stage: Ray would wrap an exception past recognition."""
@@ -47,7 +50,8 @@ class UnitExtractor:
         from agser_core.isolation import IsolatedExtractor
 
         self.extractor = self.extractor or IsolatedExtractor(self.settings)
-        unit, clips, started = row["unit"], [Clip(**clip) for clip in json.loads(row["clips"])], time.perf_counter()
+        started, own_cpu, child_cpu = time.perf_counter(), time.process_time(), self.extractor.cpu_seconds
+        unit, clips = row["unit"], [Clip(**clip) for clip in json.loads(row["clips"])]
         identities = json.loads(row["identities"])
         extracted = self.extractor.extract(clips)
         rows = {}
@@ -58,8 +62,11 @@ class UnitExtractor:
         mark = {
             "clips": identities,
             "rows": rows,
+            "limits": self.limits,
+            "gave_up": sorted(set(extracted.errors["error_class"].to_pylist()) & _LIMITED_BY.keys()),
             "seconds": extracted.seconds,
             "wall_seconds": time.perf_counter() - started,
+            "cpu_seconds": time.process_time() - own_cpu + self.extractor.cpu_seconds - child_cpu,
             "media_seconds": sum(extracted.clips["duration"].to_pylist()),
             "peak_memory_bytes": peak_memory() + self.extractor.peak_memory_bytes,
             "vector_shape": self.extractor.vector_shape,
@@ -84,12 +91,22 @@ def clip_identity(clip: Clip) -> str:
     return fingerprint([dataclasses.asdict(clip), [Location.parse(uri).stamp() for uri in files]])
 
 
-def current_units(marks: dict[str, dict], identities: dict[str, str]) -> dict[str, dict]:
-    """The committed units of which every clip is still in the corpus and unchanged; the others are done again."""
+def limits_of(settings: ExtractSettings, memory_bytes: int) -> dict[str, float]:
+    """What a clip may take: seconds of work, and an actor's memory."""
+    return {"clip_seconds": settings.clip_seconds_limit, "memory_bytes": memory_bytes}
+
+
+def current_units(marks: dict[str, dict], identities: dict[str, str], limits: dict[str, float]) -> dict[str, dict]:
+    """The committed units that stand; the others are done again.
+
+    A unit stands if each of its clips is still in the corpus and unchanged, and none was given up for a limit that has
+    been raised since.
+    """
     return {
         unit: mark
         for unit, mark in marks.items()
         if all(identities.get(clip) == identity for clip, identity in mark["clips"].items())
+        and all(mark["limits"][limit] >= limits[limit] for limit in map(_LIMITED_BY.get, mark["gave_up"]))
     }
 
 
@@ -97,7 +114,7 @@ def units_to_do(clips: list[Clip], identities: dict[str, str], marks: dict[str, 
     """What is not committed yet, in units of `size` clips, or more where there are very many. Named by their clips."""
     done = {clip for mark in marks.values() for clip in mark["clips"]}
     left = [clip for clip in clips if clip.clip_id not in done]
-    size = max(size, math.ceil(len(left) / _MOST_UNITS))
+    size = max(size, math.ceil(len(clips) / _MOST_UNITS))
     units = []
     for start in range(0, len(left), size):
         group = left[start : start + size]
@@ -114,8 +131,10 @@ class Plan:
     output: StageOutput
     corpus: corpora.Corpus
     identities: dict[str, str]
+    limits: dict[str, float]
     units: list[dict]
     finished: bool
+    spilled_bytes: int = 0
 
     @property
     def name(self) -> str:
@@ -129,41 +148,74 @@ def plan_corpus(experiment: Experiment, name: str) -> Plan:
     corpus.name, corpus.clips = name, [dataclasses.replace(clip, corpus=name) for clip in corpus.clips]
     check_unique(corpus.clips)
     identities = {clip.clip_id: clip_identity(clip) for clip in corpus.clips}
-    marks = current_units(committed_units(output), identities)
+    limits = limits_of(experiment.extract, memory_bytes(experiment.ray))
+    marks = current_units(committed_units(output), identities, limits)
     units = units_to_do(corpus.clips, identities, marks, experiment.extract.clips_per_unit)
     named = output.manifest()["tables"]["clips"]["files"] if output.is_complete() else None
     finished = not units and named == sorted(f"{unit}.parquet" for unit in marks)
-    return Plan(output, corpus, identities, units, finished)
+    return Plan(output, corpus, identities, limits, units, finished)
+
+
+def memory_bytes(settings: RaySettings) -> int:
+    """What is reserved for one extraction actor, its isolated process included."""
+    return int(settings.extract_memory_gb * 2**30)
+
+
+def workers_that_fit(settings: RaySettings, nodes: list[dict]) -> int:
+    """How many extraction actors to start: the settings' number, else as many as the living nodes (of `ray.nodes()`)
+    hold.
+
+    An actor takes a CPU, its memory and its share of GPUs from one node. Raises ConfigError where not one fits: Ray
+    would wait for ever. With a number in the settings it may wait, because a cluster may start nodes for it.
+    """
+    if settings.extract_workers:
+        return settings.extract_workers
+    wanted = {"CPU": 1, "memory": memory_bytes(settings), "GPU": settings.extract_gpus}
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    fits = sum(min(int(node.get(name, 0) / need) for name, need in wanted.items() if need) for node in alive)
+    if not fits:
+        memory, gpus = max(node.get("memory", 0) for node in alive), max(node.get("GPU", 0) for node in alive)
+        raise ConfigError(
+            f"no node has a CPU, {settings.extract_memory_gb:g} GB of memory and {settings.extract_gpus:g} GPUs for an "
+            f"extraction actor; the largest has {memory / 2**30:.1f} GB and {gpus:g} GPUs: lower ray.extract_memory_gb "
+            "or ray.extract_gpus, or add a node; for a cluster that starts nodes as they are asked for, set "
+            "ray.extract_workers"
+        )
+    return fits
 
 
 def extract_missing(experiment: Experiment, plan: Plan, actor: type = UnitExtractor) -> None:
     """Run a corpus' missing units on Ray, which must be connected, through actors of a class."""
-    import ray
     import ray.data
 
-    from pipelines.ray_session import cluster_cpus
+    from pipelines.ray_session import spilled_bytes
 
     todo, total = sum(len(json.loads(unit["clips"])) for unit in plan.units), len(plan.corpus.clips)
     progress = Progress(f"extract {plan.name}", "clips", total, already=total - todo)
-    if not experiment.ray.extract_workers and not ray.cluster_resources().get("CPU"):
-        say("extract: the cluster has no CPU yet and can't tell how many it may start: set ray.extract_workers")
-    workers = min(experiment.ray.extract_workers or cluster_cpus(), len(plan.units))
+    workers = min(workers_that_fit(experiment.ray, ray.nodes()), len(plan.units))
+    memory, spilled_before = memory_bytes(experiment.ray), spilled_bytes()
     results = ray.data.from_items(plan.units, override_num_blocks=min(len(plan.units), 32 * workers)).map(
         actor,
-        fn_constructor_kwargs={"settings": experiment.extract, "folder": plan.output.folder.uri},
+        fn_constructor_kwargs={
+            "settings": experiment.extract,
+            "folder": plan.output.folder.uri,
+            "memory_bytes": memory,
+        },
         compute=ray.data.ActorPoolStrategy(size=workers),
         num_cpus=1,
         num_gpus=experiment.ray.extract_gpus or None,
-        memory=int(experiment.ray.extract_memory_gb * 2**30),
+        memory=memory,
     )
     for row in results.iter_rows():
         if row["fault"]:
             raise AgserError(f"{row['fault']}. What is committed stays: the same command goes on from there")
         progress.add(row["done"], row["failed"])
+    plan.spilled_bytes = spilled_bytes() - spilled_before
 
 
-def _commit(output: StageOutput, corpus: corpora.Corpus, marks: dict[str, dict]) -> dict:
+def _commit(plan: Plan, marks: dict[str, dict]) -> dict:
     """Name the committed parts in the manifest, and the files that the adapter could not take as errors."""
+    output, corpus = plan.output, plan.corpus
     for table in TABLES:
         rows = {unit: mark["rows"][table] for unit, mark in marks.items()}
         parts = [f"{unit}.parquet" for unit in sorted(rows) if rows[unit] or table != "errors"]
@@ -174,7 +226,7 @@ def _commit(output: StageOutput, corpus: corpora.Corpus, marks: dict[str, dict])
     output.write_table("errors", problems, part="listing")
     some = next(iter(marks.values()), {})
     return output.commit(
-        report=measure(marks.values(), errors),
+        report={**measure(marks.values(), errors), "spilled_bytes": plan.spilled_bytes},
         vector_shape=some.get("vector_shape"),
         encoder=some.get("encoder"),
         pretrained=some.get("pretrained"),
@@ -226,7 +278,7 @@ def _finish(plan: Plan, failure_budget: float) -> int:
         say(f"extract {plan.name}: all {len(plan.corpus.clips)} clips were done before, nothing to do")
         manifest = output.manifest()
     else:
-        manifest = _commit(output, plan.corpus, current_units(committed_units(output), plan.identities))
+        manifest = _commit(plan, current_units(committed_units(output), plan.identities, plan.limits))
         for line in lines(manifest["report"]):
             say(line)
     rows = {table: entry["rows"] for table, entry in manifest["tables"].items()}

@@ -31,6 +31,14 @@ def cluster_cpus() -> int:
     return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
+def spilled_bytes() -> int:
+    """What the cluster has written to disk for want of object memory since it was started."""
+    from ray._private.internal_api import get_memory_info_reply, get_state_from_address
+
+    state = get_state_from_address(ray.get_runtime_context().gcs_address)
+    return get_memory_info_reply(state).store_stats.spilled_bytes_total
+
+
 def limit_threads() -> None:
     """Keep native code in this worker to the CPUs that Ray gave it: Ray reserves CPUs, it does not confine threads."""
     cpus = max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agser_core.bundle.sound import LONGEST
 from agser_core.corpora.card import licence_of
-from agser_core.experiment import Experiment
+from agser_core.experiment import Experiment, SplitSettings
 
 
 def model_card(facts: dict, experiment: Experiment) -> str:
@@ -61,13 +61,20 @@ def _figures(facts: dict, experiment: Experiment) -> str:
         lines.append(f"| {what} | {mean} [{low}, {high}] | {row['clips']} clips of {row['speakers']} speakers |")
     lines += [
         "",
-        f"Protocol: speakers dealt into {split.groups} groups (seed {split.seed}), {split.test_groups} tested, one for "
-        f"dev, the rest train; fold {experiment.train.fold}. Trained on the source's training speakers, epoch chosen "
-        "on the source's dev speakers, tested on the target's test speakers, whose labels took no part. Emotions other "
-        "than the classes are left out of train and test.",
+        f"Protocol: {_dealt(split)}; fold {experiment.train.fold}. Trained on the source's training speakers, "
+        "epoch chosen on the source's dev speakers, tested on the target's test speakers, whose labels took no part. Emotions "
+        "other than the classes are left out of train and test.",
         *(f"- Warning of the training: {warning}" for warning in figures["warnings"]),
     ]
     return "\n".join(lines)
+
+
+def _dealt(split: SplitSettings) -> str:
+    """How the speakers were parted, in words."""
+    if split.by == "corpus":
+        return "the corpora's own folds or published partitions as train, dev and test"
+    dealt = f"speakers dealt into {split.groups} groups (seed {split.seed})"
+    return f"{dealt}, {split.test_groups} tested, one for dev, the rest train"
 
 
 def _corpus(name: str, experiment: Experiment) -> str:

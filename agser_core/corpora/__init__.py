@@ -3,13 +3,25 @@
 import difflib
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from agser_core.corpora.clip import CLASSES, Clip, Corpus, Problem
+from agser_core.corpora.splits import Rotation
 from agser_core.corpora.summary import describe, describe_text
 from agser_core.errors import ConfigError
 
-__all__ = ["CLASSES", "MODULES", "Clip", "Corpus", "Problem", "adapter", "describe", "describe_text", "read"]
+__all__ = [
+    "CLASSES",
+    "MODULES",
+    "Clip",
+    "Corpus",
+    "Problem",
+    "adapter",
+    "describe",
+    "describe_text",
+    "published_rotations",
+    "read",
+]
 
 
 MODULES: dict[str, str] = {
@@ -34,6 +46,11 @@ def adapter(name: str) -> Callable[..., Corpus]:
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(MODULES))}"
         raise ConfigError(f"no corpus adapter {name!r}: {hint}")
     return importlib.import_module(f"{__name__}.{MODULES[name]}").read
+
+
+def published_rotations(name: str) -> Sequence[Rotation] | None:
+    """(train, dev, test) folds of each rotation that was published for a corpus; None where its folds say it all."""
+    return getattr(importlib.import_module(f"{__name__}.{MODULES[name]}"), "ROTATIONS", None)
 
 
 def read(name: str, root: str, /, **options) -> Corpus:

@@ -15,7 +15,7 @@ from agser_core.corpora.listing import AUDIO, VIDEO, by_stem, files_below, stem,
 from agser_core.errors import AgserError
 
 EMOTIONS = {"A": "anger", "H": "happiness", "N": "neutral", "S": "sadness", "O": "other", "X": None}
-FOLDS = (
+ROTATIONS = (
     (("1", "2", "3", "4"), ("5",), ("6",)),
     (("1", "2", "3", "6"), ("4",), ("5",)),
     (("1", "2", "5", "6"), ("3",), ("4",)),

@@ -9,6 +9,21 @@ from agser_core.corpora.clip import Clip
 from agser_core.errors import AgserError, ConfigError
 
 PARTITIONS = ("train", "dev", "test")
+LEFT_OUT = "left out"  # in place of a partition: a clip of a fold that takes no part
+Rotation = tuple[Sequence[str], Sequence[str], Sequence[str]]
+"""The folds that are train, dev and test."""
+
+_PARTITION_OF = {
+    "train": "train",
+    "training": "train",
+    "dev": "dev",
+    "development": "dev",
+    "validation": "dev",
+    "val": "dev",
+    "test": "test",
+    "test1": "test",
+}
+"""Partitions by the names that corpora give them. Of several test sets the first is meant: MSP-Podcast's Test1."""
 
 
 def assert_disjoint(partitions: Mapping[str, Iterable[Clip]]) -> None:
@@ -43,6 +58,30 @@ def by_folds(
     partitions = {name: [clip for clip in clips if clip.fold in folds] for name, folds in wanted.items()}
     assert_disjoint(partitions)
     return partitions
+
+
+def own_rotations(folds: Iterable[str | None]) -> list[Rotation]:
+    """The rotations that a corpus' own folds stand for.
+
+    Folds named as partitions (train, development, test1, ...) are one rotation. Others, in order of their names, give
+    as many rotations as there are folds: rotation f tests on fold f, takes the next as dev, and trains on the rest.
+    Raises ConfigError where there are no folds, or too few.
+
+    >>> own_rotations(["Train", "Development", "Test1", "Test2"])
+    [(['Train'], ['Development'], ['Test1'])]
+    >>> own_rotations(["1", "2", "3"])[2]
+    (['2'], ['1'], ['3'])
+    """
+    names = sorted({fold for fold in folds if fold})
+    if not names:
+        raise ConfigError("it has no folds of its own")
+    partitions = {part: [name for name in names if _PARTITION_OF.get(name.lower()) == part] for part in PARTITIONS}
+    if all(partitions.values()):
+        return [tuple(partitions[part] for part in PARTITIONS)]
+    if any(partitions.values()) or len(names) < len(PARTITIONS):
+        raise ConfigError(f"its folds {', '.join(names)} are no train, dev and test")
+    turns = [names[turn:] + names[:turn] for turn in range(len(names))]
+    return [(sorted(others), [dev], [test]) for test, dev, *others in turns]
 
 
 def k_folds(clips: Iterable[Clip], k: int, seed: int = 0) -> dict[str, int]:

@@ -1,11 +1,13 @@
-"""OpenFace's FeatureExtraction CSV as landmark source (68 points, 2-D, in pixels)."""
+"""OpenFace as landmark source (68 points, 2-D, in pixels): its FeatureExtraction CSV, and the program itself."""
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from agser_core.errors import ClipError
 from agser_core.mouth.track import LIP_POINTS, MouthTrack
+from agser_core.programs import find_program, run_program
 
 _NEEDED = ["timestamp", "confidence", "success", *(f"{axis}_{i}" for axis in "xy" for i in range(36, 60))]
 _LEAST_COVER = 0.5  # share of the clip that the frames must span
@@ -68,3 +70,29 @@ def _check_times(times: np.ndarray, duration: float, name: str) -> None:
 
 def _fault(reason: str, remedy: str = "run FeatureExtraction again on this clip") -> ClipError:
     return ClipError(reason, remedy=remedy, error_class="landmarks")
+
+
+class OpenFaceProgram:
+    """Runs OpenFace's FeatureExtraction, by name or path, on one video after the other.
+
+    Raises AgserError where the program is not installed.
+    """
+
+    def __init__(self, program: str):
+        self._path = find_program(
+            program,
+            "OpenFace",
+            "Build or download it (https://github.com/TadasBaltrusaitis/OpenFace/wiki, its models too) and put it on "
+            "the PATH of every node, or give its path in extract.mouth.openface_program; or set "
+            "extract.mouth.source to mediapipe, which needs no other program",
+        )
+
+    def track(self, video: str, seconds: float, duration: float | None = None, video_start: float = 0.0) -> MouthTrack:
+        """The landmarks of a video as `read_openface` gives them. seconds: what the program may take.
+
+        Raises ClipError where the program fails, takes too long or leaves no CSV, and what `read_openface` raises.
+        """
+        with tempfile.TemporaryDirectory(prefix="agser-openface-") as folder:
+            command = [self._path, "-f", video, "-out_dir", folder, "-of", "clip", "-2Dfp", "-q"]
+            run_program(command, seconds, "landmarks")
+            return read_openface(Path(folder) / "clip.csv", duration, video_start)

@@ -11,6 +11,7 @@ import yaml
 
 from agser_core import media
 from agser_core.chain import analyse_output, cluster_output, evaluate_output, train_output
+from agser_core.corpora.splits import LEFT_OUT
 from agser_core.errors import AgserError
 from agser_core.experiment import Experiment
 from agser_core.extracted import ExtractedCorpus, extracted_corpora
@@ -157,13 +158,14 @@ def _leak_checks(experiment: Experiment, corpora: Sequence[ExtractedCorpus]) -> 
     for corpus in corpora:
         for fold in range(experiment.split.folds):
             partition = corpus.partition(experiment.split, fold)
-            people = corpus.clips.set_index("clip_id")["speaker"].groupby(partition).agg(set)
+            partition = partition[partition != LEFT_OUT]
+            people = corpus.clips.set_index("clip_id")["speaker"].loc[partition.index].groupby(partition).agg(set)
             shared = set.intersection(*people) if len(people) else set()
             sizes = ", ".join(f"{name} {len(speakers)}" for name, speakers in people.items())
             rows.append(
                 {
                     "check": f"{corpus.name}, fold {fold}: no speaker in two partitions",
-                    "passed": not shared and sum(map(len, people)) == corpus.clips["speaker"].nunique(),
+                    "passed": not shared and sum(map(len, people)) == len(set().union(*people)),
                     "detail": f"speakers: {sizes}",
                 }
             )

@@ -49,10 +49,10 @@ def test_msp_improv(make_tree, label_file):
 
 def test_msp_improv_rotations_hold_every_dyad_once():
     dyads = set("123456")
-    for train, dev, test in msp_improv.FOLDS:
+    for train, dev, test in msp_improv.ROTATIONS:
         assert {*train, *dev, *test} == dyads and len(train) + len(dev) + len(test) == 6
-    assert sorted(test for _, _, (test,) in msp_improv.FOLDS) == sorted(dyads)
-    assert sorted(dev for _, (dev,), _ in msp_improv.FOLDS) == sorted(dyads)
+    assert sorted(test for _, _, (test,) in msp_improv.ROTATIONS) == sorted(dyads)
+    assert sorted(dev for _, (dev,), _ in msp_improv.ROTATIONS) == sorted(dyads)
 
 
 LABELS = """FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set

@@ -55,6 +55,10 @@ def test_a_clip_that_aborts_and_one_that_hangs(jobs):
         "alder-02-anger-1": "timeout",
     }
     assert "1 x crash" in printed and "1 x timeout" in printed and "SIGABRT" in printed
+    settled = jobs.run("extract", "extract.clip_seconds_limit=20", "extract.failure_budget=0.5")
+    assert "were done before, nothing to do" in settled
+    raised = jobs.run("extract", "extract.clip_seconds_limit=60", "ray.extract_memory_gb=1.6")
+    assert "12/12 clips" in raised and every_clip_once(jobs, "alder") == {}
 
 
 def test_a_worker_killed_between_each_pair_of_commit_steps(jobs, tmp_path):

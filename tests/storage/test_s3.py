@@ -5,9 +5,10 @@ import pytest
 from agser_core import storage_faults, tables
 from agser_core.corpora.clip import Clip
 from agser_core.errors import StorageError
-from agser_core.experiment import ExtractSettings
+from agser_core.experiment import Experiment, ExtractSettings
 from agser_core.isolation import IsolatedExtractor
 from agser_core.storage import Location
+from pipelines.extract import plan_corpus
 
 
 def test_round_trip(bucket):
@@ -72,3 +73,16 @@ def test_a_clip_on_storage_that_refuses_ends_the_stage_and_one_that_is_gone_does
     with pytest.raises(StorageError, match=r"could not .* s3://.*/a.wav, denied"):
         extractor.extract([clip])
     extractor.close()
+
+
+@pytest.mark.parametrize("count", [3, 60])
+def test_planning_asks_as_often_for_many_clips_as_for_few(bucket, server, count):
+    """Listings, one for each folder, and never a question a clip."""
+    for i in range(count):
+        bucket.join("media", f"{i}.wav").write_text("x")
+    rows = "".join(f"media/{i}.wav,anna\n" for i in range(count))
+    bucket.join("clips.csv").write_text(f"file,speaker\n{rows}")
+    corpora = {"c": {"adapter": "manifest", "path": bucket.uri}}
+    experiment, asked = Experiment(name="x", output=bucket.join("run").uri, corpora=corpora), server.seen
+    plan = plan_corpus(experiment, "c")
+    assert len(plan.corpus.clips) == count and server.seen - asked < 12

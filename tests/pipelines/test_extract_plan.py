@@ -1,0 +1,85 @@
+"""What a run of extraction takes on: units within bounds, clips given up tried again, actors that fit their nodes."""
+
+import json
+
+import pytest
+
+from agser_core.corpora.clip import Clip
+from agser_core.errors import ConfigError
+from agser_core.experiment import RaySettings
+from pipelines.extract import current_units, units_to_do, workers_that_fit
+
+GB = 2**30
+LIMITS = {"clip_seconds": 300.0, "memory_bytes": GB}
+
+
+def clips_of(count: int) -> list[Clip]:
+    return [Clip(f"clip-{i}", "c", "c-a", f"/no/{i}.wav") for i in range(count)]
+
+
+def mark_of(clips: list[str], gave_up=()) -> dict:
+    return {"clips": dict.fromkeys(clips, "same"), "limits": LIMITS, "gave_up": list(gave_up)}
+
+
+@pytest.mark.parametrize("count, size, units", [(20, 8, 3), (16000, 8, 2000), (40000, 8, 2000), (100001, 8, 1961)])
+def test_units_are_bounded_in_number(count, size, units):
+    clips = clips_of(count)
+    identities = {clip.clip_id: "same" for clip in clips}
+    todo = units_to_do(clips, identities, {}, size)
+    assert len(todo) == units and len({unit["unit"] for unit in todo}) == units
+    members = [clip["clip_id"] for unit in todo for clip in json.loads(unit["clips"])]
+    assert members == [clip.clip_id for clip in clips]
+
+
+def test_a_resumed_run_makes_no_smaller_units():
+    clips = clips_of(40000)
+    identities = {clip.clip_id: "same" for clip in clips}
+    first = units_to_do(clips, identities, {}, 8)
+    marks = {unit["unit"]: {"clips": json.loads(unit["identities"])} for unit in first[:1990]}
+    assert [unit["unit"] for unit in units_to_do(clips, identities, marks, 8)] == [u["unit"] for u in first[1990:]]
+
+
+@pytest.mark.parametrize(
+    "gave_up, raised, stands",
+    [
+        ([], {"clip_seconds": 600}, True),
+        (["timeout"], {}, True),
+        (["timeout"], {"clip_seconds": 100}, True),
+        (["timeout"], {"clip_seconds": 301}, False),
+        (["timeout"], {"memory_bytes": 2 * GB}, True),
+        (["crash"], {"memory_bytes": 2 * GB}, False),
+        (["crash", "timeout"], {"clip_seconds": 301}, False),
+    ],
+)
+def test_what_a_limit_cost_is_tried_again_when_it_is_raised(gave_up, raised, stands):
+    marks = {"u": mark_of(["a", "b"], gave_up), "v": mark_of(["c"])}
+    found = current_units(marks, dict.fromkeys("abc", "same"), {**LIMITS, **raised})
+    assert found.keys() == ({"u", "v"} if stands else {"v"})
+
+
+def node(cpus=8, memory=16.0, gpus=0.0, alive=True) -> dict:
+    return {"Alive": alive, "Resources": {"CPU": cpus, "memory": memory * GB, "GPU": gpus}}
+
+
+@pytest.mark.parametrize(
+    "settings, nodes, workers",
+    [
+        ({}, [node()], 8),
+        ({}, [node(), node(cpus=2), node(alive=False)], 10),
+        ({"extract_workers": 3}, [node()], 3),
+        ({"extract_memory_gb": 6}, [node(memory=16), node(memory=7)], 3),
+        ({"extract_gpus": 0.25}, [node(gpus=1), node()], 4),
+        ({"extract_gpus": 1}, [node(cpus=4, gpus=8)], 4),
+    ],
+)
+def test_actors_are_as_many_as_the_nodes_hold(settings, nodes, workers):
+    assert workers_that_fit(RaySettings(**settings), nodes) == workers
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [({"extract_gpus": 0.5}, "0.5 GPUs .* largest has 16.0 GB and 0 GPUs"), ({"extract_memory_gb": 20}, "20 GB")],
+)
+def test_an_actor_that_fits_nowhere_is_an_error_and_no_wait(settings, words):
+    with pytest.raises(ConfigError, match=words):
+        workers_that_fit(RaySettings(**settings), [node()])
