@@ -61,9 +61,9 @@ def _figures(facts: dict, experiment: Experiment) -> str:
         lines.append(f"| {what} | {mean} [{low}, {high}] | {row['clips']} clips of {row['speakers']} speakers |")
     lines += [
         "",
-        f"Protocol: {_dealt(split)}; fold {experiment.train.fold}. Trained on the source's training speakers, "
-        "epoch chosen on the source's dev speakers, tested on the target's test speakers, whose labels took no part. Emotions "
-        "other than the classes are left out of train and test.",
+        f"Protocol: {_dealt(split)}; fold {experiment.train.fold}. Trained on the source's training speakers, epoch "
+        "chosen on the source's dev speakers, tested on the target's test speakers, whose labels took no part. "
+        "Emotions other than the classes are left out of train and test.",
         *(f"- Warning of the training: {warning}" for warning in figures["warnings"]),
     ]
     return "\n".join(lines)
