@@ -200,7 +200,7 @@ def peers(results: dict, folder: Path, rows: list[dict]) -> None:
     line("decode and track", ours, "frames/s", f"plain MediaPipe loop over OpenCV {plain:.0f}")
     python = os.environ.get("AGSER_DLIB_PYTHON")
     results["dlib_frames_per_cpu_second"] = None
-    if python:
+    if python and Path(python).exists():
         script = Path(__file__).with_name("dlib_landmarks.py")
         done = subprocess.run([python, str(script), *videos], check=True, capture_output=True, text=True)
         results["dlib_frames_per_cpu_second"] = float(done.stdout)

@@ -174,7 +174,7 @@ def workers_that_fit(settings: RaySettings, nodes: list[dict]) -> int:
     alive = [node["Resources"] for node in nodes if node["Alive"]]
     fits = sum(min(int(node.get(name, 0) / need) for name, need in wanted.items() if need) for node in alive)
     if not fits:
-        memory, gpus = max(node.get("memory", 0) for node in alive), max(node.get("GPU", 0) for node in alive)
+        memory, gpus = (max((node.get(name, 0) for node in alive), default=0) for name in ("memory", "GPU"))
         raise ConfigError(
             f"no node has a CPU, {settings.extract_memory_gb:g} GB of memory and {settings.extract_gpus:g} GPUs for an "
             f"extraction actor; the largest has {memory / 2**30:.1f} GB and {gpus:g} GPUs: lower ray.extract_memory_gb "

@@ -66,7 +66,7 @@ def node(cpus=8, memory=16.0, gpus=0.0, alive=True) -> dict:
     [
         ({}, [node()], 8),
         ({}, [node(), node(cpus=2), node(alive=False)], 10),
-        ({"extract_workers": 3}, [node()], 3),
+        ({"extract_workers": 3}, [], 3),
         ({"extract_memory_gb": 6}, [node(memory=16), node(memory=7)], 3),
         ({"extract_gpus": 0.25}, [node(gpus=1), node()], 4),
         ({"extract_gpus": 1}, [node(cpus=4, gpus=8)], 4),

@@ -36,7 +36,14 @@ def test_every_clip_comes_through_and_every_face_is_held(talking_heads):
         tracked = (clips["tracked_share"] * clips["video_frames"]).sum() / clips["video_frames"].sum()
         vowels = segments[segments["is_vowel"]]
         mouths = (vowels["n_frames"] > 0).mean()
-        print(f"{corpus}: {len(clips)} clips, {len(segments)} segments, {len(vowels)} vowels, {tracked:.2%} tracked")
+        report = output.manifest()["report"]
+        print(
+            f"{corpus}: {len(clips)} clips, {len(segments)} segments, {len(vowels)} vowels, {tracked:.2%} tracked; "
+            f"a core: {report['clips_per_core_second']:.2f} clips/s, "
+            f"{clips['video_frames'].sum() / report['cpu_seconds']:.0f}"
+            f" frames/s of CPU, real-time factor {report['real_time_factor']:.3f}, "
+            f"of CPU {report['cpu_seconds'] / report['media_seconds']:.3f}"
+        )
         assert output.table("errors").num_rows == 0 and len(clips) == len(list_of_clips(experiment, corpus))
         assert tracked >= 0.99 and mouths >= 0.95
 
