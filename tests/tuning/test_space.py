@@ -63,7 +63,8 @@ def test_conditions_follow_each_other_in_any_order_of_the_file():
         assert ("anchor.tau" in point) == (point.get("anchor.form") == "prototype")
         assert ("anchor.margin" in point) == (point.get("anchor.form") == "triplet")
     assert {point.get("anchor.form") for point in points} == {None, "triplet", "prototype"}
-    assert space.point_of(BASE) == {"method": "ag", "anchor.form": "triplet", "anchor.margin": BASE.anchor.margin}
+    base = space.settings(BASE, {"anchor.form": "triplet", "anchor.margin": 0.5})
+    assert space.point_of(base) == {"method": "ag", "anchor.form": "triplet", "anchor.margin": 0.5}
     assert not space.contains({"method": "none", "anchor.form": "triplet", "anchor.margin": 1.0})
     assert not space.contains({"method": "ag", "anchor.form": "triplet", "anchor.margin": 3.0})
 
