@@ -86,7 +86,7 @@ def evaluate_output(experiment: Experiment) -> StageOutput:
         "settings": experiment.evaluate.model_dump(),
         "folds": experiment.split.folds,
         "cells": cells_output(experiment).folder.name,
-        "code": code_version("evaluation/summary"),
+        "code": code_version("evaluation/summary", "ser/styles"),
     }
     return StageOutput.of(experiment.output, "evaluate", identity)
 

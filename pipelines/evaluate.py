@@ -10,8 +10,10 @@ from agser_core.evaluation.loading import FoldData, load_fold, why_not_trained
 from agser_core.evaluation.matrix import ALL_EMOTIONS, Cell, cells, run_cell
 from agser_core.evaluation.summary import confusion_table, summarise
 from agser_core.experiment import Experiment
+from agser_core.extracted import extracted_corpora
 from agser_core.outputs import StageOutput
 from agser_core.ser.settings import TrainSettings
+from agser_core.ser.styles import style_analysis
 from agser_core.storage import Location
 from agser_core.tables import read_parquet, write_parquet
 from pipelines.progress import Progress
@@ -82,8 +84,18 @@ def _commit(experiment: Experiment, output: StageOutput, wanted: list[Cell], fol
     output.write_table("cells", pa.Table.from_pylist(marks))
     output.write_table("summary", pa.Table.from_pandas(summary, preserve_index=False))
     output.write_table("confusion", pa.Table.from_pandas(confusion_table(frame), preserve_index=False))
+    nodes, edges = _styles(experiment)
+    output.write_table("styles", pa.Table.from_pandas(nodes, preserve_index=False))
+    output.write_table("style_edges", pa.Table.from_pandas(edges, preserve_index=False))
     output.commit(fit_seconds=round(sum(mark["seconds"] for mark in marks), 3))
     return summary
+
+
+def _styles(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFrame]:
+    clips = pd.concat(corpus.clips for corpus in extracted_corpora(experiment).values())
+    languages = clips.drop_duplicates(["corpus", "speaker"]).set_index(["corpus", "speaker"])["language"].to_dict()
+    settings = experiment.train
+    return style_analysis(load_fold(experiment, 0).data.values(), languages, settings.anchor.neighbours, settings.seed)
 
 
 def run(experiment: Experiment) -> None:

@@ -53,6 +53,7 @@ def assemble(experiment: Experiment) -> ReportInputs:
         elif name == "evaluate":
             inputs.results = output.table("summary").to_pandas()
             inputs.confusion = output.table("confusion").to_pandas()
+            inputs.styles, inputs.style_edges = (output.table(name).to_pandas() for name in ("styles", "style_edges"))
             inputs.baseline, inputs.seeds = experiment.evaluate.baseline, experiment.evaluate.seeds
             inputs.leak_checks = _leak_checks(experiment, corpora)
     if experiment.cluster.transductive:

@@ -253,3 +253,42 @@ def confusion(table: pd.DataFrame, direction: str, methods: list[str]) -> Figure
     source, target = direction.split("->")
     caption = f"Confusion, {source} → {target}, per cent of the true emotion, all seeds."
     return finish(canvas, name, caption, f"{caption} Methods: {', '.join(method_name(name) for name in methods)}.")
+
+
+def styles(nodes: pd.DataFrame, edges: pd.DataFrame) -> Figure:
+    """The graph of speakers of each emotion: colour = community, marker = corpus."""
+    emotions, corpora = list(dict.fromkeys(nodes["emotion"])), list(dict.fromkeys(nodes["corpus"]))
+    rows = -(-len(emotions) // 2)
+    canvas, axes = canvas_of(7.4, 2.9 * rows, rows, 2)
+    for axis in axes.flat[len(emotions) :]:
+        axis.set_axis_off()
+    for axis, emotion in zip(axes.flat, emotions, strict=False):
+        for edge in edges[edges["emotion"] == emotion].itertuples():
+            ends = nodes.loc[[edge.first, edge.second]]
+            axis.plot(ends["x"], ends["y"], color=FADED, linewidth=0.6, alpha=0.5, zorder=1)
+        own = nodes[nodes["emotion"] == emotion]
+        for (corpus, community), part in own.groupby(["corpus", "community"], sort=False):
+            axis.plot(
+                part["x"], part["y"], linestyle="", marker="osD^v"[corpora.index(corpus) % 5], markersize=6,
+                color=OKABE_ITO[community % len(OKABE_ITO)],
+            )  # fmt: skip
+        first = own.iloc[0]
+        axis.set_title(f"{emotion}, {own['community'].nunique()} communities, modularity {first['modularity']:.2f}")
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+    marks = [
+        axes[0, 0].plot([], [], linestyle="", marker="osD^v"[number % 5], color=FADED)[0]
+        for number in range(len(corpora))
+    ]
+    canvas.legend(marks, corpora, loc="outside upper center", ncols=max(len(corpora), 1))
+    words = "; ".join(
+        f"{emotion} {part['community'].nunique()} communities of {len(part)} speakers"
+        for emotion, part in nodes.groupby("emotion", sort=False)
+    )
+    return finish(
+        canvas,
+        "speaker-styles",
+        "Speakers by emotion: lines join nearest neighbours (cosine of mean phone vectors, less each corpus' mean), "
+        "colours are communities, markers corpora. Places are for the eye.",
+        f"Graphs of speakers: {words}.",
+    )

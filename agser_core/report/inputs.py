@@ -81,6 +81,7 @@ class ReportInputs:
 
         results: of `evaluation.summary.summarise`; UARs in 0..1.
         confusion: of `evaluation.summary.confusion_table`.
+        styles, style_edges: of `ser.styles.style_analysis`: speakers by emotion, their communities and neighbours.
         baseline: the method that differences are taken to.
 
         encoder, encoder_pretrained: name, and whether its weights were pretrained.
@@ -118,6 +119,8 @@ class ReportInputs:
 
     results: pd.DataFrame | None = None
     confusion: pd.DataFrame | None = None
+    styles: pd.DataFrame | None = None
+    style_edges: pd.DataFrame | None = None
     baseline: str = "none"
 
     encoder: str | None = None

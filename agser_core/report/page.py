@@ -107,6 +107,8 @@ def _result_figures(inputs: ReportInputs) -> list[Figure]:
         whole = inputs.results[inputs.results["task"] == "all"]
         if len(whole):
             drawn.append(figures.results(whole, published_results(), chance_level(inputs.results)))
+    if inputs.styles is not None and inputs.style_edges is not None:
+        drawn.append(figures.styles(inputs.styles, inputs.style_edges))
     if inputs.confusion is not None:
         ends = inputs.confusion["direction"].str.split("->", expand=True)
         whole = inputs.confusion[(inputs.confusion["task"] == "all") & (ends[0] != ends[1])]

@@ -64,6 +64,7 @@ def report_tables(inputs: ReportInputs) -> dict[str, ReportTable]:
         _overlap,
         _association,
         _results,
+        _styles,
         _provenance,
         _truth,
     ]
@@ -239,6 +240,35 @@ def _results(inputs: ReportInputs) -> Iterator[ReportTable]:
         note,
         published=frozenset(published.columns) - {"direction", "method"},
     )
+
+
+def _styles(inputs: ReportInputs) -> Iterator[ReportTable]:
+    if inputs.styles is None:
+        return
+    rows = []
+    for emotion, part in inputs.styles.groupby("emotion", sort=False):
+        groups = part.groupby("community")
+        shared = groups["corpus"].nunique() > 1
+        tongues = groups["language"].agg(lambda spoken: ", ".join(sorted(set(spoken.dropna()))))
+        rows.append(
+            {
+                "emotion": emotion,
+                "speakers": len(part),
+                "communities": len(shared),
+                "sizes": ", ".join(map(str, sorted(groups.size(), reverse=True))),
+                "of several corpora": int(shared.sum()),
+                "languages (communities)": "; ".join(
+                    f"{name or ABSENT} ({n})" for name, n in tongues.value_counts().items()
+                ),
+                "modularity": decimal(part["modularity"].iloc[0], 2),
+                "silhouette": decimal(part["silhouette"].iloc[0], 2),
+            }
+        )
+    note = (
+        "Louvain communities of speakers by emotion, from the labels of all corpora; no method trains on them. "
+        "Silhouette by cosine, -1 to 1."
+    )
+    yield _set("styles", "Communities of speakers, by emotion", pd.DataFrame(rows), {}, note)
 
 
 def _across_first(results: pd.DataFrame) -> pd.DataFrame:

@@ -155,6 +155,17 @@ def whole_report(seed: int = 0, n_segments: int = 6000) -> ReportInputs:
     )
     clips, segments, errors = clip_tables(rng)
     decided = predictions(rng)
+    styles = pd.DataFrame(
+        [(emotion, corpus, f"{corpus}-{n}", language, n % 2) for emotion in EMOTIONS
+         for corpus, language in zip(PAIR, ("en", "de"), strict=True) for n in range(6)],
+        columns=["emotion", "corpus", "speaker", "language", "community"],
+    )  # fmt: skip
+    styles[["clips", "modularity", "silhouette"]] = 4, 0.41, 0.22
+    styles[["x", "y"]] = rng.normal(size=(len(styles), 2))
+    edges = pd.DataFrame(
+        [(styles["emotion"][n], n, n + 2, 0.5) for n in range(len(styles) - 2) if n % 12 < 10],
+        columns=["emotion", "first", "second", "weight"],
+    )
     manifests = {
         stage: {
             "wall_seconds": seconds,
@@ -205,6 +216,8 @@ def whole_report(seed: int = 0, n_segments: int = 6000) -> ReportInputs:
         ],
         results=summarise(decided, draws=300),
         confusion=confusion_table(decided),
+        styles=styles,
+        style_edges=edges,
         encoder="embedded",
         encoder_pretrained=False,
         normalisation="corpus",

@@ -87,6 +87,7 @@ def test_every_table_and_figure_of_the_inputs_is_on_the_page(page, inputs):
         "association-by-emotion",
         "acoustic-clusters-map",
         "results-matrix",
+        "speaker-styles",
         "confusion-alder-birch",
         "confusion-birch-alder",
         "clip-0-alder-000",
@@ -162,6 +163,7 @@ STAGES = [
     ["elbow", "atlas", "pair", "overlap", "vowel_clusters", "vowel_emotions", "sanity", "sanity_vowel"],
     ["association", "acoustic_clusters"],
     ["results", "confusion"],
+    ["styles", "style_edges"],
     ["encoder", "encoder_pretrained", "normalisation", "seeds", "leak_checks", "config", "fingerprints", "versions"],
     ["costs", "truth", "clips", "notes"],
 ]

@@ -107,12 +107,12 @@ def test_communities_are_the_planted_styles():
     generator = np.random.default_rng(0)
     style = np.repeat(np.arange(4), 8)
     vectors = generator.normal(size=(4, 30))[style] + 0.3 * generator.normal(size=(32, 30))
-    found, modularity = styles.communities(vectors, neighbours=5, seed=0)
+    found, modularity = styles.communities(styles.neighbour_graph(vectors, neighbours=5), seed=0)
     assert adjusted_rand_score(found, style) == 1 and modularity > 0.6
 
 
 def test_one_speaker_is_one_community():
-    assert styles.communities(np.ones((1, 5)), neighbours=5, seed=0)[0].tolist() == [0]
+    assert styles.communities(styles.neighbour_graph(np.ones((1, 5)), neighbours=5), seed=0)[0].tolist() == [0]
 
 
 def test_style_nodes_are_speakers_by_emotion(small_pair):
@@ -126,6 +126,23 @@ def test_style_nodes_are_speakers_by_emotion(small_pair):
     )
     table = styles.style_table(nodes, neighbours=3, seed=0)
     assert table.groupby("community")["emotion"].nunique().max() == 1
+
+
+def test_the_analysis_of_styles_finds_what_was_planted():
+    """Three ways of each emotion: communities of both corpora, one planted way each."""
+    pair = planted_pair("styles", 0, Sizes((600, 15), (40, 1), (600, 15), (40, 1)), shift=0.0)
+    corpora = [
+        data.take(part == "train")
+        for data, part in zip((pair.source, pair.target), (pair.source_partition, pair.target_partition), strict=True)
+    ]
+    languages = {(data.corpus, name): data.corpus for data in corpora for name in data.speaker}
+    nodes, edges = styles.style_analysis(corpora, languages, neighbours=5, seed=0)
+    assert len(nodes) == 2 * 15 * 4 and nodes["clips"].sum() == 1200 and nodes["modularity"].min() > 0.3
+    assert nodes["silhouette"].between(0.1, 1).all()
+    shared = nodes.groupby(["emotion", "community"])["language"].nunique()
+    assert (shared == 2).mean() > 0.8
+    ends = nodes["emotion"].to_numpy()[edges[["first", "second"]]]
+    assert (ends == edges[["emotion"]].to_numpy()).all() and edges["weight"].between(0, 1).all()
 
 
 def test_sapa_keys_follow_communities_and_pseudo_labels(small_pair):
