@@ -16,13 +16,6 @@ from agser_core.ser.settings import TrainSettings
 _CLIPS_AT_ONCE = 128
 
 
-class Embeddings(NamedTuple):
-    """float32 arrays in the order of the data."""
-
-    clips: np.ndarray  # [C, H] pooled
-    phones: np.ndarray  # [P, H] Transformer output
-
-
 def load_network(weights: dict[str, torch.Tensor], settings: TrainSettings, device: str = "cpu") -> EmotionNetwork:
     """The network of stored weights (`FitResult.weights`), ready for prediction."""
     layers, dimension = weights["input_mean"].shape
@@ -36,14 +29,6 @@ def predict(
 ) -> np.ndarray:
     """Probabilities of the classes, float32 [C, classes], rows sum to 1. `data` is normalised as training data was."""
     return run(load_network(weights, settings, device), data).probabilities
-
-
-def embed(
-    weights: dict[str, torch.Tensor], settings: TrainSettings, data: SpeechData, device: str = "cpu"
-) -> Embeddings:
-    """Clip and phone embeddings; phones are the vectors on which anchors act."""
-    found = run(load_network(weights, settings, device), data)
-    return Embeddings(found.clips, found.phones)
 
 
 class Predicted(NamedTuple):

@@ -12,7 +12,7 @@ from agser_core.errors import ConfigError
 from agser_core.evaluation.planted import Sizes, planted_pair
 from agser_core.ser import metrics
 from agser_core.ser.anchors import METHODS
-from agser_core.ser.prediction import embed, predict
+from agser_core.ser.prediction import load_network, predict, run
 from agser_core.ser.settings import AnchorSettings, NetworkSettings, TrainSettings
 from agser_core.ser.trainer import fit
 
@@ -186,7 +186,7 @@ def test_bfloat16_trains(small_pair):
 def test_embeddings_are_those_of_the_anchors(small_pair):
     train, dev, target = parts(small_pair)
     result = fit(train, dev, target, settings(epochs=1), seed=0)
-    found = embed(result.weights, result.settings, dev)
+    found = run(load_network(result.weights, result.settings), dev)
     assert found.clips.shape == (len(dev), 16) and found.phones.shape == (len(dev.phone), 16)
 
 
