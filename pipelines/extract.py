@@ -97,21 +97,39 @@ def limits_of(settings: ExtractSettings, memory_bytes: int) -> dict[str, float]:
 
 
 def current_units(marks: dict[str, dict], identities: dict[str, str], limits: dict[str, float]) -> dict[str, dict]:
-    """The committed units that stand; the others are done again.
+    """The committed units that stand, no clip in two; the others are done again.
 
     A unit stands if each of its clips is still in the corpus and unchanged, and none was given up for a limit that has
-    been raised since.
+    been raised since. Where units share clips (done again with other limits, or by what is left of a killed run), the
+    ones that gave up less, then those with higher limits, come first.
     """
-    return {
+    standing = {
         unit: mark
         for unit, mark in marks.items()
         if all(identities.get(clip) == identity for clip, identity in mark["clips"].items())
         and all(mark["limits"][limit] >= limits[limit] for limit in map(_LIMITED_BY.get, mark["gave_up"]))
     }
+    chosen, taken = {}, set()
+    for unit, mark in sorted(standing.items(), key=_worth):
+        if taken.isdisjoint(mark["clips"]):
+            chosen[unit] = mark
+            taken.update(mark["clips"])
+    return chosen
 
 
-def units_to_do(clips: list[Clip], identities: dict[str, str], marks: dict[str, dict], size: int) -> list[dict]:
-    """What is not committed yet, in units of `size` clips, or more where there are very many. Named by their clips."""
+def _worth(item: tuple[str, dict]) -> tuple:
+    unit, mark = item
+    return len(mark["gave_up"]), [-limit for limit in mark["limits"].values()], unit
+
+
+def units_to_do(
+    clips: list[Clip], identities: dict[str, str], marks: dict[str, dict], size: int, limits: dict[str, float]
+) -> list[dict]:
+    """What is not committed yet, in units of `size` clips, or more in a very large corpus.
+
+    A unit is named by its clips and limits: done twice it overwrites itself, done again with higher limits it leaves
+    the parts alone that a manifest may name.
+    """
     done = {clip for mark in marks.values() for clip in mark["clips"]}
     left = [clip for clip in clips if clip.clip_id not in done]
     size = max(size, math.ceil(len(clips) / _MOST_UNITS))
@@ -120,7 +138,7 @@ def units_to_do(clips: list[Clip], identities: dict[str, str], marks: dict[str, 
         group = left[start : start + size]
         own = {clip.clip_id: identities[clip.clip_id] for clip in group}
         rows = json.dumps([dataclasses.asdict(clip) for clip in group])
-        units.append({"unit": fingerprint(own), "clips": rows, "identities": json.dumps(own)})
+        units.append({"unit": fingerprint([own, limits]), "clips": rows, "identities": json.dumps(own)})
     return units
 
 
@@ -150,7 +168,7 @@ def plan_corpus(experiment: Experiment, name: str) -> Plan:
     identities = {clip.clip_id: clip_identity(clip) for clip in corpus.clips}
     limits = limits_of(experiment.extract, memory_bytes(experiment.ray))
     marks = current_units(committed_units(output), identities, limits)
-    units = units_to_do(corpus.clips, identities, marks, experiment.extract.clips_per_unit)
+    units = units_to_do(corpus.clips, identities, marks, experiment.extract.clips_per_unit, limits)
     named = output.manifest()["tables"]["clips"]["files"] if output.is_complete() else None
     finished = not units and named == sorted(f"{unit}.parquet" for unit in marks)
     return Plan(output, corpus, identities, limits, units, finished)

@@ -25,7 +25,7 @@ def mark_of(clips: list[str], gave_up=()) -> dict:
 def test_units_are_bounded_in_number(count, size, units):
     clips = clips_of(count)
     identities = {clip.clip_id: "same" for clip in clips}
-    todo = units_to_do(clips, identities, {}, size)
+    todo = units_to_do(clips, identities, {}, size, LIMITS)
     assert len(todo) == units and len({unit["unit"] for unit in todo}) == units
     members = [clip["clip_id"] for unit in todo for clip in json.loads(unit["clips"])]
     assert members == [clip.clip_id for clip in clips]
@@ -34,9 +34,11 @@ def test_units_are_bounded_in_number(count, size, units):
 def test_a_resumed_run_makes_no_smaller_units():
     clips = clips_of(40000)
     identities = {clip.clip_id: "same" for clip in clips}
-    first = units_to_do(clips, identities, {}, 8)
+    first = units_to_do(clips, identities, {}, 8, LIMITS)
     marks = {unit["unit"]: {"clips": json.loads(unit["identities"])} for unit in first[:1990]}
-    assert [unit["unit"] for unit in units_to_do(clips, identities, marks, 8)] == [u["unit"] for u in first[1990:]]
+    assert [unit["unit"] for unit in units_to_do(clips, identities, marks, 8, LIMITS)] == [
+        u["unit"] for u in first[1990:]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,25 @@ def test_what_a_limit_cost_is_tried_again_when_it_is_raised(gave_up, raised, sta
     marks = {"u": mark_of(["a", "b"], gave_up), "v": mark_of(["c"])}
     found = current_units(marks, dict.fromkeys("abc", "same"), {**LIMITS, **raised})
     assert found.keys() == ({"u", "v"} if stands else {"v"})
+
+
+def test_no_clip_is_taken_from_two_units():
+    """The old unit gave one clip up; of the two that were to replace it one is there."""
+    higher = {**LIMITS, "clip_seconds": 900.0}
+    old, new = mark_of(["a", "b", "c", "d"], ["timeout"]), {**mark_of(["a", "b"]), "limits": higher}
+    identities = dict.fromkeys("abcd", "same")
+    assert current_units({"old": old, "new": new}, identities, LIMITS).keys() == {"new"}
+    assert current_units({"old": old}, identities, LIMITS).keys() == {"old"}
+    still = {**mark_of(["c", "d"], ["timeout"]), "limits": higher}
+    assert current_units({"old": old, "new": new, "still": still}, identities, LIMITS).keys() == {"new", "still"}
+
+
+def test_a_unit_done_again_with_higher_limits_leaves_the_parts_of_the_manifest_alone():
+    clips, identities = clips_of(3), dict.fromkeys(["clip-0", "clip-1", "clip-2"], "same")
+    ((first,), (again,), (raised,)) = (
+        units_to_do(clips, identities, {}, 8, limits) for limits in (LIMITS, LIMITS, {**LIMITS, "clip_seconds": 301.0})
+    )
+    assert first["unit"] == again["unit"] != raised["unit"]
 
 
 def node(cpus=8, memory=16.0, gpus=0.0, alive=True) -> dict:
