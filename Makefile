@@ -16,7 +16,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' agser_core/__init__.p
 export RAY_AUTH_MODE ?= token
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint bench-softdtw bench-extract bench-train known-answer clean \
+.PHONY: help setup demo test test-slow lint bench-softdtw bench-extract bench-train bench-scale known-answer clean \
         image push-image cluster-up cluster-down dashboard submit logs stop-job jobs
 
 help:            ## list the targets
@@ -57,6 +57,10 @@ bench-train: $(READY)  ## training with Ray Train beside a plain loop, and the s
 bench-extract: $(READY)  ## extraction beside a plain loop and its peers
 	@.venv-dlib/bin/python -c 'import dlib, av' 2>/dev/null || { $(PYTHON) -m venv .venv-dlib && .venv-dlib/bin/python -m pip install -q --disable-pip-version-check dlib-bin==20.0.1.post1 av numpy && .venv-dlib/bin/python -m pip install -q --disable-pip-version-check --no-deps face_recognition_models==0.3.0; } || true
 	AGSER_DLIB_PYTHON=$${AGSER_DLIB_PYTHON:-.venv-dlib/bin/python} $(BIN)/python -m benchmarks.extract
+
+bench-scale: $(READY)  ## the driver with up to 10^6 clips, and what a second worker brings
+	$(BIN)/python -m benchmarks.scale simulate
+	$(BIN)/python -m benchmarks.scale workers
 
 known-answer: $(READY)  ## anchored training on planted corpora
 	$(BIN)/python -m benchmarks.known_answer

@@ -1,0 +1,227 @@
+"""How extraction's driver grows with the corpus, and what a second worker brings. `make bench-scale`.
+
+simulate: the real listing, planning, scheduling, marks and commit of 10^3 to 10^6 clips, with work that does nothing.
+Each size runs in a process of its own, so that its peak memory is its own. Fails where rows are lost or double, where
+the object store spills, or where the driver's memory outgrows its bound.
+
+workers: strong scaling (the same work by one and by two workers) and weak scaling (twice the work by two) of extraction
+and of the evaluation matrix, on generated corpora, and the serial share that follows (Karp and Flatt, Communications of
+the ACM 33, 1990). Of the k-means: benchmarks/softdtw_ray.py.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+import yaml
+
+import pipelines  # noqa: F401  (sets what Ray reads when it is imported)
+from agser_core.corpora.clip import Clip, Corpus
+from agser_core.experiment import ExtractSettings, load_experiment
+from agser_core.extraction import TABLES
+from agser_core.outputs import StageOutput, peak_memory
+from agser_core.storage import Location
+
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+DRIVER_BYTES = 400e6, 6_000  # the driver's memory may be at most so much, and so much more a clip
+
+
+class IdleExtractor:
+    """In the place of `UnitExtractor`: marks its unit done, without doing anything."""
+
+    def __init__(self, settings: ExtractSettings, folder: str):
+        self.folder = Location(folder)
+
+    def __call__(self, row: dict) -> dict:
+        identities = json.loads(row["identities"])
+        assert len(json.loads(row["clips"])) == len(identities)
+        mark = {"clips": identities, "rows": dict.fromkeys(TABLES, 0), "seconds": {}, "wall_seconds": 0.0}
+        mark |= {"media_seconds": 0.0, "peak_memory_bytes": 0}
+        self.folder.join("units", f"{row['unit']}.json").write_text(json.dumps(mark))
+        return {"done": len(identities), "failed": 0, "fault": ""}
+
+
+def made_up_clips(count: int) -> list[Clip]:
+    """Rows as long as a real corpus has them."""
+    return [
+        Clip(
+            f"{1000 + i % 90}_{i:07}_ANG_XX",
+            "made-up",
+            f"made-up-{1000 + i % 90}",
+            f"s3://bucket/corpus/AudioWAV/{1000 + i % 90}_{i:07}_ANG_XX.wav",
+            gender="female",
+            language="en",
+            emotion="anger",
+            label_rule="intended",
+            transcript="I think I have a doctor's appointment.",
+            video_uri=f"s3://bucket/corpus/VideoFlash/{1000 + i % 90}_{i:07}_ANG_XX.flv",
+        )
+        for i in range(count)
+    ]
+
+
+def simulate_one(count: int, folder: str) -> dict:
+    """Figures of one size: seconds of each step, peak memory of this process."""
+    import ray
+
+    from agser_core.experiment import RaySettings
+    from pipelines import extract
+    from pipelines.ray_session import ray_session
+
+    seconds, started = {}, time.perf_counter()
+
+    def lap(step: str) -> None:
+        nonlocal started
+        seconds[step], started = round(time.perf_counter() - started, 2), time.perf_counter()
+
+    content = {"name": "scale", "output": folder, "corpora": {"made-up": {"adapter": "manifest", "path": folder}}}
+    file = Path(folder) / "experiment.yaml"
+    file.write_text(yaml.safe_dump(content))
+    experiment = load_experiment(str(file))
+    with ray_session(RaySettings()):
+        lap("start Ray")
+        corpus = Corpus("made-up", made_up_clips(count))
+        output = StageOutput.of(folder, "extract/made-up", {"count": count})
+        before = peak_memory()
+        lap("rows")
+        identities = {clip.clip_id: extract.clip_identity(clip) for clip in corpus.clips}
+        units = extract.units_to_do(corpus.clips, identities, {}, experiment.extract.clips_per_unit)
+        lap("plan")
+        extract.extract_missing(experiment, extract.Plan(output, corpus, identities, units, False), IdleExtractor)
+        lap("schedule")
+        marks = extract.current_units(extract.committed_units(output), identities)
+        extract._commit(output, corpus, marks)
+        lap("commit")
+        assert not extract.units_to_do(corpus.clips, identities, marks, 1), "clips were lost"
+        assert sum(len(mark["clips"]) for mark in marks.values()) == count, "clips came twice"
+        lap("resume")
+        stats = ray._private.internal_api.memory_summary(ray.get_runtime_context().gcs_address, stats_only=True)
+        assert "Spilled" not in stats, stats
+    marked = sum(file.size() for file in output.folder.join("units").list())
+    unit_bytes = sum(len(unit["clips"]) + len(unit["identities"]) for unit in units)
+    return {
+        "clips": count,
+        "units": len(units),
+        **seconds,
+        "driver_bytes": peak_memory() - before,
+        "object_store_bytes": unit_bytes,
+        "mark_bytes": marked,
+    }
+
+
+@click.group()
+def main() -> None:
+    """Scale of extraction's driver, and of one and two workers."""
+
+
+@main.command()
+@click.option("--most", default=SIZES[-1], show_default=True, help="The largest number of clips.")
+def simulate(most: int) -> None:
+    """Schedule up to 10^6 clips whose extraction does nothing."""
+    click.echo(f"{'clips':>10}{'units':>7}{'plan s':>9}{'schedule s':>12}{'commit s':>10}{'resume s':>10}"
+               f"{'driver MB':>11}{'sent MB':>9}{'marks MB':>10}")  # fmt: skip
+    for count in (size for size in SIZES if size <= most):
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "benchmarks.scale", "one", str(count), folder]
+            figures = json.loads(
+                subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+            )
+        click.echo(
+            f"{count:10}{figures['units']:7}{figures['plan']:9.2f}{figures['schedule']:12.2f}{figures['commit']:10.2f}"
+            f"{figures['resume']:10.2f}{figures['driver_bytes'] / 1e6:11.0f}{figures['object_store_bytes'] / 1e6:9.0f}"
+            f"{figures['mark_bytes'] / 1e6:10.0f}"
+        )
+        base, each = DRIVER_BYTES
+        assert figures["driver_bytes"] < base + each * count, "the driver's memory grew beyond its bound"
+
+
+@main.command(hidden=True)
+@click.argument("count", type=int)
+@click.argument("folder")
+def one(count: int, folder: str) -> None:
+    """One size, as JSON."""
+    click.echo(json.dumps(simulate_one(count, folder)))
+
+
+def karp_flatt(speedup: float, workers: int) -> float:
+    """The serial share of the work that explains a speedup: (1/S - 1/p) / (1 - 1/p)."""
+    return (1 / speedup - 1 / workers) / (1 - 1 / workers)
+
+
+class Timed:
+    """Stages of generated corpora as commands on one started Ray session, with their wall seconds."""
+
+    def __init__(self, folder: Path, speakers: int, sentences: int):
+        corpora = {name: {"adapter": "sample", "path": str(folder / "data" / name)} for name in ("alder", "birch")}
+        self.content = {
+            "name": "scale",
+            "output": "",
+            "corpora": corpora,
+            "sample": {"folder": str(folder / "data"), "speakers": speakers, "sentences": sentences},
+            "extract": {"clips_per_unit": 2},
+            "split": {"groups": 3, "test_groups": 1},
+            "cluster": {"n_clusters": 8, "restarts": 1},
+            "train": {"epochs": 20},
+            "evaluate": {"methods": ["none", "ag"], "seeds": [0, 1], "bootstrap": 100},
+        }
+        self.folder, self.runs = folder, 0
+
+    def experiment(self, output: str | None = None, **groups):
+        """An experiment with an output of its own, or with a given one."""
+        self.runs += 1
+        content = {**self.content, "output": output or str(self.folder / f"run-{self.runs}"), **groups}
+        file = self.folder / f"{self.runs}.yaml"
+        file.write_text(yaml.safe_dump(content))
+        return load_experiment(str(file))
+
+
+def seconds(action) -> float:
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+@main.command()
+def workers() -> None:
+    """Strong and weak scaling of one and two workers."""
+    from agser_core.experiment import RaySettings
+    from pipelines import cluster, evaluate, extract, sample
+    from pipelines.ray_session import ray_session
+
+    with tempfile.TemporaryDirectory() as name, ray_session(RaySettings()):
+        made = Timed(Path(name), speakers=4, sentences=3)
+        half = Timed(Path(name) / "half", speakers=4, sentences=3)
+        half.folder.mkdir()
+        half.content["corpora"] = {"alder": made.content["corpora"]["alder"]}
+        sample.run(made.experiment())
+        extraction = []
+        for work, count in ((half, 1), (made, 1), (made, 2)):
+            experiment = work.experiment(ray={"extract_workers": count, "extract_memory_gb": 1})
+            extraction.append(seconds(lambda experiment=experiment: extract.run(experiment)))
+        show("extraction, 48 or 96 clips", *extraction)
+        cluster.run(experiment)
+        fits = []
+        for seeds, cpus in (([0], 2), ([1, 2], 2), ([3, 4], 1)):  # other seeds, so that no run finds cells of another
+            matrix = {**made.content["evaluate"], "seeds": seeds}
+            some = made.experiment(experiment.output, evaluate=matrix, ray={"evaluate_cpus": cpus})
+            fits.append(seconds(lambda some=some: evaluate.run(some)))
+        show("evaluation, 6 or 12 fits", *fits)
+
+
+def show(what: str, half: float, one_worker: float, two_workers: float) -> None:
+    """half: half of the work by one worker; the others: all of it."""
+    strong, weak = one_worker / two_workers, half / two_workers
+    click.echo(
+        f"{what}: half by one {half:.1f} s, all by one {one_worker:.1f} s, all by two {two_workers:.1f} s; "
+        f"strong scaling {strong:.2f} x ({strong / 2:.0%}), weak {weak:.0%}, serial share {karp_flatt(strong, 2):.1%}"
+    )
+
+
+if __name__ == "__main__":
+    main()
