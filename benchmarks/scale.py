@@ -4,6 +4,8 @@ simulate: the real listing, planning, scheduling, marks and commit of 10^3 to 10
 Each size runs in a process of its own, so that its peak memory is its own. Fails where rows are lost or double, where
 the object store spills, or where the driver's memory outgrows its bound.
 
+rates: what a clip of a corpus costs extraction.
+
 workers: strong scaling (the same work by one and by two workers) and weak scaling (twice the work by two) of extraction
 and of the evaluation matrix, on generated corpora, and the serial share that follows (Karp and Flatt, Communications of
 the ACM 33, 1990). Of the k-means: benchmarks/softdtw_ray.py.
@@ -27,6 +29,7 @@ from agser_core.experiment import ExtractSettings, load_experiment
 from agser_core.extraction import TABLES
 from agser_core.outputs import StageOutput, peak_memory
 from agser_core.storage import Location
+from agser_core.tables import write_parquet
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 DRIVER_BYTES = 400e6, 6_000  # the driver's memory may be at most so much, and so much more a clip
@@ -147,6 +150,40 @@ def simulate(most: int) -> None:
 def one(count: int, folder: str) -> None:
     """One size, as JSON."""
     click.echo(json.dumps(simulate_one(count, folder)))
+
+
+@main.command()
+@click.option("-c", "--config", required=True, metavar="FILE", help="An experiment file.")
+@click.option("--clips", default=40, show_default=True, help="How many clips of each corpus.")
+def rates(config: str, clips: int) -> None:
+    """CPU seconds and bytes that a clip takes, measured in this process, so that other work does not count."""
+    from agser_core import corpora
+    from agser_core.extraction import ClipExtractor
+
+    experiment = load_experiment(config)
+    for name, source in experiment.corpora.items():
+        extractor = ClipExtractor(experiment.extract)
+        found = corpora.read(source.adapter, source.path, **source.options).clips
+        chosen = found[:: max(1, len(found) // clips)][:clips]
+        extractor.extract(chosen[:2])  # what is loaded and compiled once is not a clip's
+        started = time.process_time()
+        unit = extractor.extract(chosen)
+        spent, tables = (time.process_time() - started) / len(chosen), unit.tables()
+        written = {table: parquet_bytes(rows) / len(chosen) for table, rows in tables.items() if rows.num_rows}
+        done = tables["clips"].to_pandas()
+        click.echo(
+            f"{name}: {len(done)} of {len(chosen)} clips of {done['duration'].mean():.2f} s, "
+            f"{done['video_frames'].mean():.0f} frames: {spent:.2f} s of a core a clip; bytes a clip: "
+            + ", ".join(f"{table} {size:.0f}" for table, size in written.items())
+        )
+
+
+def parquet_bytes(table) -> int:
+    """The size of a table as the project writes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Location.parse(folder).join("table.parquet")
+        write_parquet(table, file)
+        return file.size()
 
 
 def karp_flatt(speedup: float, workers: int) -> float:

@@ -72,6 +72,8 @@ def checkout(tmp_path_factory) -> Checkout:
         shutil.copy(ROOT / name, folder / name)
     (folder / "small.yaml").write_text(yaml.safe_dump(SMALL))
     kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "REQUESTS_"))}
+    if (pip := Path.home() / ".config" / "pip" / "pip.conf").exists():
+        kept["PIP_CONFIG_FILE"] = str(pip)  # where packages come from is the machine's, not the environment's
     path = f"{folder}/.venv/bin:/usr/local/bin:/usr/bin:/bin"
     environment = {**kept, "HOME": str(folder.parent), "PATH": path, "LANG": "C.UTF-8", "RAY_AUTH_MODE": "token"}
     fresh = Checkout(folder, environment)
