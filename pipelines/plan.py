@@ -21,10 +21,10 @@ from pipelines.extract import Plan, committed_units
 
 RATES = {
     "extract": 0.7,
-    "cluster": 1.5,
-    "analyse": 0.05,
-    "train": 0.2,
-    "evaluate": 0.2,
+    "cluster": 0.1,
+    "analyse": 0.01,
+    "train": 0.1,
+    "evaluate": 0.025,
     "report": 0.05,
 }
 """Seconds of one core a clip (evaluate: a clip and fit) where nothing was measured: docs/performance.md."""
