@@ -45,7 +45,13 @@ class IdleExtractor:
         identities = json.loads(row["identities"])
         assert len(json.loads(row["clips"])) == len(identities)
         mark = {"clips": identities, "rows": dict.fromkeys(TABLES, 0), "seconds": {}, "wall_seconds": 0.0}
-        mark |= {"media_seconds": 0.0, "cpu_seconds": 0.0, "peak_memory_bytes": 0, "limits": {}, "gave_up": []}
+        mark |= {
+            "media_seconds": 0.0,
+            "cpu_seconds": 0.0,
+            "peak_memory_bytes": 0,
+            "gave_up": [],
+            "limits": {"memory_bytes": 0},
+        }
         self.folder.join("units", f"{row['unit']}.json").write_text(json.dumps(mark))
         return {"done": len(identities), "failed": 0, "fault": ""}
 
