@@ -16,7 +16,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' agser_core/__init__.p
 export RAY_AUTH_MODE ?= token
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint bench-softdtw bench-extract bench-train bench-scale known-answer clean \
+.PHONY: help setup demo test test-slow lint bench-softdtw bench-extract bench-train bench-scale bench-tune known-answer clean \
         image push-image cluster-up cluster-down dashboard submit logs stop-job jobs
 
 help:            ## list the targets
@@ -61,6 +61,12 @@ bench-extract: $(READY)  ## extraction beside a plain loop and its peers
 bench-scale: $(READY)  ## the driver with up to 10^6 clips, and what a second worker brings
 	$(BIN)/python -m benchmarks.scale simulate
 	$(BIN)/python -m benchmarks.scale workers
+
+bench-tune: $(READY)  ## the search of settings beside its peers, on the sample
+	$(BIN)/agser sample -c $(CONFIG)
+	$(BIN)/agser extract -c $(CONFIG)
+	$(BIN)/agser cluster -c $(CONFIG)
+	$(BIN)/python -m benchmarks.tune tune_configs/sample.yaml
 
 known-answer: $(READY)  ## anchored training on planted corpora
 	$(BIN)/python -m benchmarks.known_answer

@@ -226,7 +226,10 @@ def _scheduler(settings: StudySettings, space: SearchSpace, base: TrainSettings)
         return FIFOScheduler()
     common = {"time_attr": "epoch", "metric": "score", "mode": "max"}
     if settings.scheduler == "median":
-        return MedianStoppingRule(grace_period=settings.grace_epochs, min_samples_required=3, **common)
+        # Never paused to let others catch up: a paused trial would start again from its first epoch.
+        return MedianStoppingRule(
+            grace_period=settings.grace_epochs, min_samples_required=3, min_time_slice=float("inf"), **common
+        )
     longest = max([base.epochs, *(int(parameter.high) for parameter in space.parameters if parameter.name == "epochs")])
     # Rungs lie below the last epoch: who gets there has finished.
     return ASHAScheduler(
