@@ -248,7 +248,8 @@ def _replay(scheduler, record: TrialRecord) -> None:
     trial = _Recorded(f"recorded-{record.number}")
     scheduler.on_trial_add(None, trial)
     for entry in record.curve:
-        scheduler.on_trial_result(None, trial, entry)
+        if scheduler.on_trial_result(None, trial, entry) == "STOP":  # told in another order, it may be stopped earlier
+            break
     scheduler.on_trial_complete(None, trial, record.curve[-1])
 
 
