@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import requests
 import yaml
 from conftest import ROOT
 
@@ -99,18 +98,13 @@ def server(checkout, tmp_path_factory):
             process = subprocess.Popen(head, env=checkout.environment, cwd=folder, stdout=log, stderr=log)
         checkout.address = f"http://127.0.0.1:{dashboard}"
         try:
-            wait_until(lambda: process.poll() is None and answers(checkout.address), 90)
+            trial = [ray, "job", "submit", "--address", checkout.address, "--", "true"]  # fails until an agent is up
+            quiet = {"env": checkout.environment, "capture_output": True}
+            wait_until(lambda: subprocess.run(trial, **quiet).returncode == 0, 180)
             yield checkout
         finally:
             process.terminate()
             process.wait(60)
-
-
-def answers(address: str) -> bool:
-    try:
-        return requests.get(f"{address}/api/version", timeout=2).status_code in (200, 401, 403)
-    except requests.ConnectionError:
-        return False
 
 
 def wait_until(condition, seconds: float) -> None:
