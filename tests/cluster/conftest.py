@@ -1,6 +1,11 @@
 import copy
+import os
 import re
+import shutil
+import subprocess
+import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -55,3 +60,43 @@ def stub(tmp_path, monkeypatch):
 
     make.calls = lambda: calls.read_text().splitlines() if calls.exists() else []
     return make
+
+
+@dataclass
+class Checkout:
+    """A fresh checkout with its own installation. environment: all that its commands see."""
+
+    folder: Path
+    environment: dict[str, str]
+    address: str = ""
+
+    def make(self, *arguments: str, code: int = 0) -> str:
+        settings = ["CONFIG=small.yaml", f"ADDRESS={self.address}"]
+        done = subprocess.run(
+            ["make", "-s", *arguments, *settings],
+            cwd=self.folder,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=900,
+        )
+        assert done.returncode == code, done.stdout
+        return done.stdout
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory) -> Checkout:
+    """An installation from nothing; takes minutes."""
+    folder = tmp_path_factory.mktemp("fresh") / "agser"
+    for name in subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "REQUESTS_"))}
+    if (pip := Path.home() / ".config" / "pip" / "pip.conf").exists():
+        kept["PIP_CONFIG_FILE"] = str(pip)  # where packages come from is the machine's, not the environment's
+    path = f"{folder}/.venv/bin:/usr/local/bin:/usr/bin:/bin"
+    environment = {**kept, "HOME": str(folder.parent), "PATH": path, "LANG": "C.UTF-8", "RAY_AUTH_MODE": "token"}
+    fresh = Checkout(folder, environment)
+    fresh.make("setup", f"PYTHON={sys.executable}")
+    return fresh

@@ -1,16 +1,11 @@
 """Every stage through the job server, from an empty environment: a fresh checkout, a fresh installation."""
 
-import os
-import shutil
 import subprocess
-import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -40,46 +35,6 @@ SAYS = {
 }
 
 
-@dataclass
-class Checkout:
-    """A fresh checkout with its own installation. environment: all that its commands see."""
-
-    folder: Path
-    environment: dict[str, str]
-    address: str = ""
-
-    def make(self, *arguments: str, code: int = 0) -> str:
-        settings = ["CONFIG=small.yaml", f"ADDRESS={self.address}"]
-        done = subprocess.run(
-            ["make", "-s", *arguments, *settings],
-            cwd=self.folder,
-            env=self.environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=900,
-        )
-        assert done.returncode == code, done.stdout
-        return done.stdout
-
-
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory) -> Checkout:
-    folder = tmp_path_factory.mktemp("fresh") / "agser"
-    for name in subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, folder / name)
-    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL))
-    kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "REQUESTS_"))}
-    if (pip := Path.home() / ".config" / "pip" / "pip.conf").exists():
-        kept["PIP_CONFIG_FILE"] = str(pip)  # where packages come from is the machine's, not the environment's
-    path = f"{folder}/.venv/bin:/usr/local/bin:/usr/bin:/bin"
-    environment = {**kept, "HOME": str(folder.parent), "PATH": path, "LANG": "C.UTF-8", "RAY_AUTH_MODE": "token"}
-    fresh = Checkout(folder, environment)
-    fresh.make("setup", f"PYTHON={sys.executable}")
-    return fresh
-
-
 @pytest.fixture(scope="module")
 def server(checkout, tmp_path_factory):
     """`ray start --head` of that installation, on ports of its own."""
@@ -89,6 +44,7 @@ def server(checkout, tmp_path_factory):
     with socket.socket() as one, socket.socket() as two:
         one.bind(("127.0.0.1", 0)), two.bind(("127.0.0.1", 0))
         port, dashboard = one.getsockname()[1], two.getsockname()[1]
+    (checkout.folder / "small.yaml").write_text(yaml.safe_dump(SMALL))
     ray = checkout.folder / ".venv" / "bin" / "ray"
     subprocess.run([ray, "get-auth-token", "--generate"], env=checkout.environment, check=True, capture_output=True)
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
