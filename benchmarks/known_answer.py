@@ -68,7 +68,7 @@ def _rows() -> list[Row]:
         found += rows("phone", normalise, "none", "ag-attention", "pa-attention", "ag-triplet", "pa-triplet")
     found += rows("same", "corpus", "none", "ag-attention", "pa-attention", "ag-triplet", "pa-triplet")
     found += rows("layers", "none", "none", "la", "coral")
-    found += rows("styles", "corpus", "none", "sapa", "pa", "coral")
+    found += rows("styles", "corpus", "none", "sapa", "pa", "coral", "pseudo_labels")
     return found
 
 
