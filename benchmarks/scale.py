@@ -131,8 +131,10 @@ def main() -> None:
 
 @main.command()
 @click.option("--most", default=SIZES[-1], show_default=True, help="The largest number of clips.")
-def simulate(most: int) -> None:
+@click.option("--plot", metavar="FILE", help="Draw the driver's time and memory as SVG.")
+def simulate(most: int, plot: str | None) -> None:
     """Schedule up to 10^6 clips whose extraction does nothing."""
+    rows = []
     click.echo("CPU seconds of the driver; wall seconds of all for scheduling")
     names = ("clips", "units", "plan", "schedule", "(wall)", "commit", "resume", "driver MB", "sent MB", "marks MB")
     click.echo("".join(f"{name:>11}" for name in names))
@@ -145,8 +147,30 @@ def simulate(most: int) -> None:
         sizes = [figures[name] / 1e6 for name in ("driver_bytes", "object_store_bytes", "mark_bytes")]
         shown = [f"{time:11.2f}" for time in times] + [f"{size:11.1f}" for size in sizes]
         click.echo(f"{count:11}{figures['units']:11}" + "".join(shown))
+        rows.append((count, figures["plan"][0], figures["schedule"][0], figures["commit"][0], sizes[0]))
         base, each = DRIVER_BYTES
         assert figures["driver_bytes"] < base + each * count, "the driver's memory grew beyond its bound"
+
+    if plot:
+        draw(rows, plot)
+
+
+def draw(rows: list[tuple[int, float, float, float, float]], file: str) -> None:
+    """Clips; CPU seconds of planning, scheduling and committing; MB of memory. Both axes are logarithmic."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    clips, *times, memory = zip(*rows, strict=True)
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(8, 3), layout="constrained")
+    for name, values in zip(("plan", "schedule", "commit"), times, strict=True):
+        left.loglog(clips, values, "o-", label=name)
+    left.set(xlabel="clips", ylabel="CPU seconds of the driver")
+    left.legend()
+    right.loglog(clips, memory, "o-")
+    right.set(xlabel="clips", ylabel="memory of the driver, MB")
+    figure.savefig(file, metadata={"Date": None})
 
 
 @main.command(hidden=True)

@@ -22,7 +22,7 @@ from pipelines.stage import say
 REPLACEMENTS = 3  # of one actor in one step; a part that kills its actor every time is no accident
 
 
-@ray.remote
+@ray.remote(scheduling_strategy="SPREAD")  # every node holds its part; Ray would fill one node first
 class ShardActor:
     """A shard in a process of its own. One thread: there is an actor for every CPU."""
 
