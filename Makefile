@@ -16,7 +16,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' agser_core/__init__.p
 export RAY_AUTH_MODE ?= token
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint bench-softdtw bench-extract bench-train bench-scale bench-tune known-answer clean \
+.PHONY: help setup demo test test-slow lint bench-softdtw bench-extract bench-train bench-scale bench-tune bench-real-audio known-answer clean \
         image push-image cluster-up cluster-down dashboard submit logs stop-job jobs
 
 help:            ## list the targets
@@ -67,6 +67,11 @@ bench-tune: $(READY)  ## the search of settings beside its peers, on the sample
 	$(BIN)/agser extract -c $(CONFIG)
 	$(BIN)/agser cluster -c $(CONFIG)
 	$(BIN)/python -m benchmarks.tune tune_configs/sample.yaml
+
+# opensmile is free for research only, so it is no dependency: its environment is its own.
+bench-real-audio: $(READY)  ## RAVDESS=... EMODB=...: every method on real speech beside the classic SVM
+	@.venv-opensmile/bin/python -c 'import opensmile' 2>/dev/null || { $(PYTHON) -m venv .venv-opensmile && .venv-opensmile/bin/python -m pip install -q --disable-pip-version-check opensmile==2.6.0; }
+	AGSER_OPENSMILE_PYTHON=$${AGSER_OPENSMILE_PYTHON:-.venv-opensmile/bin/python} $(BIN)/python -m benchmarks.real_audio --ravdess $(RAVDESS) --emodb $(EMODB)
 
 known-answer: $(READY)  ## anchored training on planted corpora
 	$(BIN)/python -m benchmarks.known_answer

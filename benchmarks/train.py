@@ -2,7 +2,7 @@
 
     python -m benchmarks.train [--matrix]
 
-Planted corpora of CREMA-D's size (7,500 clips to train on, as many target clips), the default network and method. The
+Planted corpora of CREMA-D's size (7,500 clips to train on, as many of the target), the default network and method. The
 loops do the same: all steps of an epoch, then source dev; the one of Ray Train also logs, reports and stores a
 checkpoint every epoch. Compared are warm epochs (the first is left out). The last line is JSON.
 
@@ -34,22 +34,22 @@ from agser_core.ser.network import EmotionNetwork, Masks
 from agser_core.ser.prediction import run
 from agser_core.ser.settings import TrainSettings
 
-SIZES = Sizes((7500, 70), (1000, 10), (7500, 70), (100, 10))
 LEAST_RATIO, MOST_DATA = 0.95, 0.05
 
 
-def parts() -> tuple[SpeechData, SpeechData, SpeechData]:
+def parts(clips: int) -> tuple[SpeechData, SpeechData, SpeechData]:
     """Source train and dev, target train."""
-    pair, settings = planted_pair("info", 0, SIZES), TrainSettings()
+    sizes = Sizes((clips, 70), (max(clips // 8, 40), 10), (clips, 70), (100, 10))
+    pair, settings = planted_pair("info", 0, sizes), TrainSettings()
     here = split(pair.source, pair.source_partition, settings.normalise)
     there = split(pair.target, pair.target_partition, settings.normalise)
     return here["train"], here["dev"], there["train"].without_labels()
 
 
-def plain_loop(settings: TrainSettings) -> float:
+def plain_loop(settings: TrainSettings, clips: int) -> float:
     """Steps a second in warm epochs of a loop as one would write it for one process."""
     torch.set_num_threads(1)
-    source, dev, target = parts()
+    source, dev, target = parts(clips)
     network = EmotionNetwork(source.n_layers, source.dimension, len(source.classes), settings.network)
     network.input_mean, network.input_deviation = map(torch.from_numpy, moments(source))
     anchor = build_anchor(settings, source, target, 0)
@@ -63,8 +63,8 @@ def plain_loop(settings: TrainSettings) -> float:
         target_clips = sampler.target_batches(len(target), steps, settings.batch_size, 0, epoch)
         for step, sides in enumerate(zip(source_clips, target_clips, strict=True)):
             batch = make_batch([(source, sides[0]), (target, sides[1])])
-            phones, clips = torch.arange(len(batch.clip)), torch.arange(batch.n_clips)
-            masks = Masks(settings.network.dropout, step, phones, len(phones), clips, len(clips))
+            rows, columns = torch.arange(len(batch.clip)), torch.arange(batch.n_clips)
+            masks = Masks(settings.network, step, rows, len(rows), columns, len(columns))
             output = network(batch, masks)
             views, clip, phone = [], 0, 0
             for data, chosen in zip((source, target), sides, strict=True):
@@ -90,7 +90,7 @@ def ray_worker(config: dict) -> None:
 
     from pipelines.train import fit_in_worker
 
-    data = parts()
+    data = parts(config["clips"])
     started = time.perf_counter()
     result = fit_in_worker(*data, TrainSettings.model_validate(config["settings"]), 0)
     whole = time.perf_counter() - started
@@ -98,7 +98,7 @@ def ray_worker(config: dict) -> None:
         Path(config["file"]).write_text(json.dumps({"whole": whole, "history": result.history}))
 
 
-def ray_loop(settings: TrainSettings, workers: int) -> dict[str, float]:
+def ray_loop(settings: TrainSettings, clips: int, workers: int) -> dict[str, float]:
     """Steps a second in warm epochs with reports and checkpoints, and the share of the time that went into data."""
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
@@ -107,7 +107,7 @@ def ray_loop(settings: TrainSettings, workers: int) -> dict[str, float]:
         file = Path(folder) / "figures.json"
         TorchTrainer(
             ray_worker,
-            train_loop_config={"settings": settings.model_dump(), "file": str(file)},
+            train_loop_config={"settings": settings.model_dump(), "clips": clips, "file": str(file)},
             scaling_config=ScalingConfig(num_workers=workers, resources_per_worker={"CPU": 0.9}),
             run_config=RunConfig(name="bench", storage_path=folder),
         ).fit()
@@ -141,6 +141,7 @@ def main() -> None:
     """Measure, print, judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=4, help="of each loop, the first is left out")
+    parser.add_argument("--clips", type=int, default=7500, help="training clips of either corpus")
     parser.add_argument("--matrix", action="store_true", help="also time the sample's evaluation matrix")
     arguments = parser.parse_args()
 
@@ -148,10 +149,10 @@ def main() -> None:
     from pipelines.ray_session import ray_session
 
     settings = TrainSettings(epochs=arguments.epochs)
-    plain = [plain_loop(settings)]
+    plain = [plain_loop(settings, arguments.clips)]
     with ray_session(RaySettings()):
-        one, two = ray_loop(settings, 1), ray_loop(settings, 2)
-    plain.append(plain_loop(settings))  # before and after: the machine may have changed its pace
+        one, two = ray_loop(settings, arguments.clips, 1), ray_loop(settings, arguments.clips, 2)
+    plain.append(plain_loop(settings, arguments.clips))  # before and after: the machine may have changed its pace
     found = {
         "benchmark": "train",
         "plain_steps_per_second": float(np.mean(plain)),

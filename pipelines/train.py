@@ -42,8 +42,8 @@ def train_worker(config: dict) -> None:
     source, target = direction_of(experiment)
     settings = experiment.train.fit_settings()
     fold = load_fold(experiment, experiment.train.fold)
-    here = split(fold.data[source], fold.partitions[source], settings.normalise)
-    there = split(fold.data[target], fold.partitions[target], settings.normalise)
+    here = split(fold.data[source], fold.partitions[source], settings.normalise, settings.train_on_dev)
+    there = split(fold.data[target], fold.partitions[target], settings.normalise, settings.train_on_dev)
     result = fit_in_worker(here["train"], here["dev"], there["train"].without_labels(), settings, experiment.train.seed)
     if train.get_context().get_world_rank() == 0:
         output = train_output(experiment)

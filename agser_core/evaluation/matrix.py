@@ -114,8 +114,8 @@ def run_cell(
     """
     started = time.perf_counter()
     settings = settings.model_copy(update={"method": cell.method, "seed": cell.seed})
-    source = split(data[cell.source], partitions[cell.source], settings.normalise)
-    target = split(data[cell.target], partitions[cell.target], settings.normalise)
+    source = split(data[cell.source], partitions[cell.source], settings.normalise, settings.train_on_dev)
+    target = split(data[cell.target], partitions[cell.target], settings.normalise, settings.train_on_dev)
     source_train, source_dev = _needed(source, "train"), _needed(source, "dev")
     target_train, target_test = _needed(target, "train"), _needed(target, "test")
     if cell.task != ALL_EMOTIONS:
@@ -152,10 +152,13 @@ def run_cell(
     return CellResult(cell, predictions, history, result.chosen_epoch, result.warnings, seconds, result)
 
 
-def split(data: SpeechData, partition: np.ndarray, normalise: Normalisation) -> dict[str, SpeechData]:
+def split(
+    data: SpeechData, partition: np.ndarray, normalise: Normalisation, train_on_dev: bool = False
+) -> dict[str, SpeechData]:
     """Train, dev and test of one corpus, normalised; statistics of the corpus are those of its training clips.
 
-    Raises ConfigError where a speaker is in two partitions.
+    train_on_dev: the training clips are those of dev too, as `TrainSettings.train_on_dev` says. Raises ConfigError
+    where a speaker is in two partitions.
     """
     partition = np.asarray(partition)
     if len(partition) != len(data):
@@ -165,6 +168,8 @@ def split(data: SpeechData, partition: np.ndarray, normalise: Normalisation) -> 
         shared = sorted(set(parts[first].speaker) & set(parts[second].speaker))
         if shared:
             raise ConfigError(f"{data.corpus}: speakers in both {first} and {second}: {', '.join(map(str, shared))}")
+    if train_on_dev:
+        parts["train"] = data.take(np.isin(partition, ("train", "dev")))
     train = _needed(parts, "train")
     return {
         name: part.normalised(normalise, statistics_of=train) if len(part) else part for name, part in parts.items()

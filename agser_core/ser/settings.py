@@ -3,7 +3,7 @@
 from difflib import get_close_matches
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from agser_core.errors import ConfigError
 
@@ -136,6 +136,11 @@ class TrainSettings(BaseModel):
     keep: Literal["dev_uar", "dev_loss", "last"] = Field(
         "dev_uar", description="which epoch's weights are kept: best source-dev UAR, least source-dev loss, or the last"
     )
+    train_on_dev: bool = Field(
+        False,
+        description="for some ten speakers, with keep=last: the dev speakers are trained on too, since nothing is "
+        "chosen on them; figures of source dev then are of trained clips",
+    )
     patience: int | None = Field(
         None, ge=1, description="stop after so many epochs without a better source dev; never where not given"
     )
@@ -143,6 +148,12 @@ class TrainSettings(BaseModel):
         "float32", description="arithmetic of the network's matrix products"
     )
     seed: int = Field(0, ge=0, description="seed of a single fit; the evaluation matrix has its own list of seeds")
+
+    @model_validator(mode="after")
+    def _nothing_is_chosen_on_trained_clips(self) -> "TrainSettings":
+        if self.train_on_dev and (self.keep != "last" or self.patience is not None):
+            raise ValueError("train_on_dev needs keep=last and no patience: an epoch can't be chosen on trained clips")
+        return self
 
     @field_validator("method")
     @classmethod

@@ -11,6 +11,7 @@ from agser_core.evaluation import matrix, published, summary
 from agser_core.evaluation.leaks import check_target_labels
 from agser_core.evaluation.matrix import Cell, cells, run_cell
 from agser_core.ser import metrics
+from agser_core.ser.settings import TrainSettings
 
 
 @pytest.mark.parametrize("module", [matrix, summary])
@@ -49,6 +50,24 @@ def test_within_a_corpus_the_test_clips_are_its_own(corpora, quick):
     data, partitions = corpora
     result = run_cell(Cell("birch", "birch", "none", 0), data, partitions, quick)
     assert set(result.predictions["clip_id"]) == set(data["birch"].clip_id[partitions["birch"] == "test"])
+
+
+def test_dev_speakers_can_be_trained_on_where_nothing_is_chosen_on_them(corpora, quick):
+    data, partitions = corpora
+    apart, together = (matrix.split(data["alder"], partitions["alder"], "corpus", joined) for joined in (False, True))
+    both = set(apart["train"].clip_id) | set(apart["dev"].clip_id)
+    assert set(together["train"].clip_id) == both and len(together["train"]) == len(both)
+    assert set(together["test"].clip_id) == set(apart["test"].clip_id)
+    assert not set(together["train"].speaker) & set(together["test"].speaker)
+    settings = TrainSettings(**{**quick.model_dump(), "keep": "last", "train_on_dev": True})
+    weights = [
+        run_cell(Cell("alder", "birch", "none", 0), data, partitions, chosen).fit.weights["project.weight"]
+        for chosen in (settings, settings.model_copy(update={"train_on_dev": False}))
+    ]
+    assert not torch.equal(*weights)
+    for fault in ({"keep": "dev_uar"}, {"patience": 2}):
+        with pytest.raises(ValueError, match="train_on_dev needs keep=last"):
+            TrainSettings(**{**settings.model_dump(), **fault})
 
 
 def test_a_binary_task_has_two_classes(corpora, quick):

@@ -92,6 +92,23 @@ def test_finished_stages_are_no_ops(finished):
         assert "done before, nothing to do" in run.stage(name)
 
 
+def test_training_and_evaluation_leave_what_is_looked_at_beside_the_result(finished):
+    run, _ = finished
+    assert len(list(run.output.glob("train/tensorboard/*/events.out.tfevents.*"))) == 1
+    (file,) = run.output.glob("evaluate/*/styles/*.parquet")
+    styles = pyarrow.parquet.read_table(file).to_pandas()
+    assert set(styles["corpus"]) == {"alder", "birch"} and styles["clips"].sum() == 24
+    assert styles["language"].notna().all()
+
+
+def test_binary_networks_are_further_cells(finished):
+    run, _ = finished
+    printed = run.stage(
+        "evaluate", "evaluate.tasks=[all, anger]", "evaluate.methods=[none]", "evaluate.directions=[alder->birch]"
+    )
+    assert printed.count("UAR") == 2 and "none, anger" in printed
+
+
 def test_gestures_of_every_partition_come_from_a_model_of_train(finished):
     run, _ = finished
     (file,) = run.output.glob("cluster/*/gestures/*.parquet")

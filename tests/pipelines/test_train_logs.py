@@ -38,6 +38,7 @@ def test_tensorboard_gets_every_epoch_and_a_run_that_goes_on_adds_to_it(tmp_path
 def test_mlflow_gets_one_run(tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # no server in a test
     for epochs in (EPOCHS[:2], EPOCHS[2:]):
         [callback] = callbacks_for(["mlflow"], Location.parse(tmp_path), "name", {"method": "ag"})
         for figures in epochs:

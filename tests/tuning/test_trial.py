@@ -13,6 +13,7 @@ from agser_core.evaluation.matrix import Cell, run_cell
 from agser_core.tuning import posthoc
 from agser_core.tuning.criteria import CRITERIA
 from agser_core.tuning.record import TrialRecord, best, trial_table
+from agser_core.tuning.search import PointSearch
 from agser_core.tuning.trial import TrialPlan, Worker, hide_labels
 
 
@@ -60,6 +61,28 @@ def test_shuffled_target_labels_change_nothing():
     truth = posthoc.target_uars(posthoc.labelled_predictions({0: first[2]}, data))
     other = posthoc.target_uars(posthoc.labelled_predictions({0: second[2]}, dealt[0].data))
     assert truth["target_uar"][0] != other["target_uar"][0]  # only the table after the fact sees them
+
+
+def test_shuffled_target_labels_give_the_same_trials_and_winner():
+    """A whole search with TPE, whose proposals depend on every score: one other score would make other trials."""
+    folds, space = planted_study.folds(), planted_study.space()
+    data = folds[0].data
+    dealt = {0: FoldData({**data, "b": shuffled_labels(data["b"], 5)}, folds[0].partitions)}
+
+    def searched(one) -> list[TrialRecord]:
+        search, found = PointSearch(space, "tpe", startup_trials=2, seed=0), []
+        for number in range(5):
+            point = search.ask(number)
+            settings = space.settings(planted_study.BASE, point).model_copy(update={"epochs": 2})
+            curve, left, _ = run(one, planted_study.DIRECTIONS, "importance_weighted", (0,), settings)
+            curve = [{**entry, "seconds": 0.0} for entry in curve]
+            found.append(TrialRecord(number, point, "finished", curve, criteria=left["criteria"]))
+            search.tell(number, point, "finished", found[-1].scores)
+        return found
+
+    first, second = searched(folds), searched(dealt)
+    assert [(one.point, one.curve) for one in first] == [(one.point, one.curve) for one in second]
+    assert best(first).number == best(second).number
 
 
 def test_labels_that_no_fit_may_see_leave_before_the_data_do():
