@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from agser_core.errors import AgserError
 from agser_core.evaluation.loading import FoldData
 from agser_core.ser.settings import TrainSettings
 from agser_core.storage import Location
@@ -230,7 +231,8 @@ def _scheduler(settings: StudySettings, space: SearchSpace, base: TrainSettings)
         return MedianStoppingRule(
             grace_period=settings.grace_epochs, min_samples_required=3, min_time_slice=float("inf"), **common
         )
-    longest = max([base.epochs, *(int(parameter.high) for parameter in space.parameters if parameter.name == "epochs")])
+    searched = [parameter.choices or (parameter.high,) for parameter in space.parameters if parameter.name == "epochs"]
+    longest = int(max(searched[0])) if searched else base.epochs
     # Rungs lie below the last epoch: who gets there has finished.
     return ASHAScheduler(
         max_t=max(longest, settings.grace_epochs + 1) + 1,
@@ -379,15 +381,9 @@ def why_failed(error: Exception | None, seconds: float, limits: LimitSettings) -
 
 
 def _account(keeper: _Keeper, numbers: list[int]) -> None:
-    """Every trial has a record, also where Tune ended without a word of it."""
-    missing = [number for number in numbers if number not in keeper.records]
-    for number in missing:
-        if number in keeper.points:
-            keeper.failed_try(number, None)
+    """Every trial has a record; where Tune ended early (an interrupt, no node left) that is an error."""
     keeper.tell(now=True)
-    if missing:
-        from agser_core.errors import AgserError
-
+    if missing := [number for number in numbers if number not in keeper.records]:
         raise AgserError(
             f"{len(missing)} of {len(numbers)} trials have not ended: {', '.join(map(str, missing[:10]))}. "
             "The study was interrupted; the same command goes on"
