@@ -125,7 +125,7 @@ def ours(study: Study, folds: dict[int, FoldData], cpus: int) -> dict:
 
         from ray import tune
 
-        ray.init(num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        ray.init(address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
         try:
             started = time.time()
             trainable = tune.with_parameters(timed, folds=folds, job=job)
@@ -177,7 +177,7 @@ def nested(study: Study, folds: dict[int, FoldData], cpus: int, trials: int) -> 
 
     plan, points = plan_of(study), points_of(study, trials)
     # Where the dashboard is off, Train's clean-up of a stopped trial hangs: so it is on here.
-    ray.init(num_cpus=cpus, log_to_driver=False, logging_level="ERROR")
+    ray.init(address="local", num_cpus=cpus, log_to_driver=False, logging_level="ERROR")
     with tempfile.TemporaryDirectory() as folder:
         data = ray.put(folds)
 

@@ -371,7 +371,8 @@ def why_failed(error: Exception | None, seconds: float, limits: LimitSettings) -
     if isinstance(error, RayActorError):
         if limits.seconds is not None and seconds >= limits.seconds:
             return f"time limit: gave no end within {limits.seconds:g} s"
-        return "worker lost: its process or node died"
+        lines = str(error).strip().splitlines()
+        return f"worker lost: {lines[-1].strip()[:300] if lines else 'its process or node died'}"
     cause = getattr(error, "cause", None) or error
     lines = str(cause).strip().splitlines() or [type(cause).__name__]
     words = lines[-1][:300]

@@ -51,7 +51,7 @@ class StudySettings(Settings):
     folds: list[int] = Field([0], min_length=1, description="folds of the split that a trial runs on")
     trials: int = Field(64, ge=1, description="trials in all; the first is the experiment's own settings")
     objective: str = Field(
-        "class_correlation",
+        "cluster_agreement",
         description="what is made greatest, as a mean over directions and seeds; " + ", ".join(OBJECTIVES),
     )
     target_clips: int = Field(

@@ -6,6 +6,7 @@ Prints what became of each trial. Everything but the trials' own work is the rea
 """
 
 import argparse
+import ctypes
 import os
 import time
 
@@ -42,7 +43,7 @@ def trainable_of(limits: LimitSettings, pause: float, faults: dict[int, str], ma
                 if epoch == 2 and fault == "raise":
                     raise ValueError("a setting that can't be")
                 if epoch == 2 and fault == "hang":
-                    np.linalg.svd(np.ones((6000, 6000)))  # native code, a minute or more
+                    ctypes.PyDLL(None).sleep(600)  # native code that keeps the interpreter to itself
                 if epoch == 2 and fault == "eat":
                     np.ones((100, 1024, 1024, 128))  # 100 GiB
                 tries = [name for name in os.listdir(marks) if name.startswith(f"{number}.")]
