@@ -58,7 +58,7 @@ class Jobs:
     def run(self, stage: str, *overrides: str, faults: str = "", code: int = 0) -> str:
         """Run a stage to its end; returns what it printed."""
         job = self.start(stage, *overrides, faults=faults)
-        printed, _ = job.communicate(timeout=240)
+        printed, _ = job.communicate(timeout=600)
         assert job.returncode == code, printed
         return printed
 
@@ -69,7 +69,7 @@ class Jobs:
         """The commit marks so far, by name."""
         return {file.name: file.read_bytes() for file in self.output(corpus).folder.join("units").list()}
 
-    def wait_for_marks(self, corpus: str, count: int, seconds: float = 120) -> dict[str, bytes]:
+    def wait_for_marks(self, corpus: str, count: int, seconds: float = 300) -> dict[str, bytes]:
         end = time.monotonic() + seconds
         while len(marks := self.marks(corpus)) < count:
             assert time.monotonic() < end, f"{len(marks)} marks after {seconds} s"

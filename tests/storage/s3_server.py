@@ -25,6 +25,7 @@ class Server:
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+        requests.post(f"{self.url}/moto-api/reset", timeout=10).raise_for_status()  # moto's state is the process'
         configuration = {"LocationConstraint": REGION}
         self.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=configuration)
 
