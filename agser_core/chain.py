@@ -48,7 +48,7 @@ def analyse_output(experiment: Experiment) -> StageOutput:
     identity = {
         "settings": experiment.analyse.model_dump(),
         "inputs": {**_extracted(experiment), "gestures": cluster_output(experiment).content()},
-        "code": code_version("gestures/analysis"),
+        "code": code_version("gestures/analysis", "gestures/recut"),
     }
     return StageOutput.of(experiment.output, "analyse", identity)
 

@@ -255,6 +255,11 @@ class Experiment(Settings):
     export: ExportSettings = ExportSettings()
     ray: RaySettings = RaySettings()
 
+    @property
+    def is_generated(self) -> bool:
+        """Whether all corpora are generated ones, with the truth beside them."""
+        return all(corpus.adapter == "sample" for corpus in self.corpora.values())
+
     @field_validator("output")
     @classmethod
     def _absolute(cls, output: str) -> str:

@@ -15,6 +15,7 @@ from agser_core import media, tables
 from agser_core.corpora.clip import Clip
 from agser_core.errors import AgserError, ClipError, StorageError
 from agser_core.experiment import ExtractSettings
+from agser_core.media import SAMPLING_RATE
 from agser_core.mouth.mediapipe_tracker import MediaPipeTracker
 from agser_core.mouth.openface import OpenFaceProgram, read_openface
 from agser_core.mouth.track import MouthTrack
@@ -28,7 +29,6 @@ from agser_core.speech import load_encoder
 from agser_core.speech.pooling import pool
 from agser_core.storage import Location
 
-SAMPLING_RATE = 16000
 TABLES = ("clips", "segments", "tracks", "phone_vectors", "errors")
 _FOR_PROGRAMS = 0.8  # of a clip's time limit: another program must end before the process that waits for it is ended
 _ENCODED_TOGETHER = 60.0  # seconds of speech; with all layers of a large model a minute is 300 MB of vectors
@@ -137,7 +137,7 @@ class ClipExtractor:
                 working([clip.clip_id])
                 with step("decode audio"):
                     if clip.transcript:
-                        spoken[clip.clip_id] = (media.read_audio(audio, SAMPLING_RATE), clip.transcript)
+                        spoken[clip.clip_id] = (media.read_audio(audio), clip.transcript)
         with step("phones"):
             return self._with_mfa(spoken, working)
 
@@ -172,7 +172,7 @@ class ClipExtractor:
                 files = self._fetch(clip, stack)
             working([clip.clip_id])
             with step("decode audio"):
-                waveform = media.read_audio(files.audio, SAMPLING_RATE)
+                waveform = media.read_audio(files.audio)
             duration = len(waveform) / SAMPLING_RATE
             with step("phones"):
                 phones, source = self._phones(clip, waveform, duration, files.phones, aligned.get(clip.clip_id))
@@ -223,7 +223,7 @@ class ClipExtractor:
         phones = _copy(stack, clip.phones_uri) if own_phones else None
         if not video or self.tracker is not None or self.openface is not None:
             return _Files(audio, video, phones, None)
-        csv = Location.parse(self.settings.mouth.openface_folder).join(f"{clip.clip_id}.csv")
+        csv = openface_csv(clip, self.settings)
         if not csv.exists():
             raise ClipError(
                 f"there is no OpenFace CSV {csv.uri}",
@@ -322,6 +322,11 @@ def _collect(clip: Clip, step: _Step, errors: list[dict]) -> Iterator[None]:
         reason = f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}, line {where.lineno})"
         remedy = "a fault of this program or a library: please report it with the clip"
         errors.append(error_row(clip, step.name, ClipError(reason, remedy=remedy, error_class="unexpected")))
+
+
+def openface_csv(clip: Clip, settings: ExtractSettings) -> Location:
+    """Where a clip's landmarks lie that OpenFace wrote before."""
+    return Location.parse(settings.mouth.openface_folder).join(f"{clip.clip_id}.csv")
 
 
 def _alike(described: list[_Described]) -> list[list[_Described]]:

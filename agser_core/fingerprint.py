@@ -15,6 +15,7 @@ def fingerprint(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+_TABLES = (".txt", ".json")  # data that lie beside the code
 # What says where results lie and what is set, not how they are made: settings are part of an identity by their values.
 _GROUND = ("errors", "storage", "storage_faults", "outputs", "chain", "fingerprint", "experiment")
 
@@ -23,9 +24,9 @@ _GROUND = ("errors", "storage", "storage_faults", "outputs", "chain", "fingerpri
 def code_version(*modules: str) -> str:
     """The hash of what some modules of agser_core do, with all of agser_core that they import.
 
-    modules: paths without suffix below agser_core, such as "gestures/fitting"; a package means all in it. Comments,
-    docstrings and layout don't count, so that only a change of the code itself sends the results of a long job to
-    another folder.
+    modules: paths without suffix below agser_core, such as "gestures/fitting"; a package means all in it. The
+    tables that lie beside these modules count as code (`phones/stressed_ah.txt`). Comments, docstrings and layout
+    don't, so that only a change of the code itself sends the results of a long job to another folder.
     """
     digest, seen, waiting = hashlib.sha256(), set(), []
     for module in modules:
@@ -40,6 +41,9 @@ def code_version(*modules: str) -> str:
     for file in sorted(seen):
         digest.update(str(file.relative_to(_PACKAGE)).encode())
         digest.update(_code_without_prose(file.read_text(encoding="utf-8")).encode())
+    for table in sorted(table for folder in {file.parent for file in seen} for table in folder.iterdir()):
+        if table.suffix in _TABLES:
+            digest.update(str(table.relative_to(_PACKAGE)).encode() + table.read_bytes())
     return digest.hexdigest()[:12]
 
 

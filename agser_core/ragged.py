@@ -16,8 +16,7 @@ class Ragged:
     Attributes:
         frames: float32 or float64 [F, D], all frames of all segments one after another, C-contiguous.
         offsets: int64 [N + 1]; segment i is ``frames[offsets[i]:offsets[i + 1]]``. The first offset may be above 0 (a
-            slice
-            of a larger array).
+            slice of a larger array).
 
     Raises:
         ValueError: shapes or types do not fit, or a segment is empty (it is named).

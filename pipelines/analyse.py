@@ -6,6 +6,7 @@ from agser_core.chain import analyse_output, cluster_output
 from agser_core.experiment import Experiment
 from agser_core.extracted import extracted_corpora
 from agser_core.gestures.analysis import analyse_pair, analyse_sound, gesture_segments
+from agser_core.gestures.recut import recut_gestures
 from pipelines.stage import say, stage_command
 
 
@@ -13,7 +14,7 @@ def run(experiment: Experiment) -> None:
     """Measure what the gestures of two corpora share.
 
     Overlap in three forms with null and interval, by vowel and by emotion; sanity curves; association of gestures with
-    the acoustics. Of the first fold.
+    the acoustics. Of the first fold. For generated corpora also the gestures of the mouths cut at the set phone times.
     """
     corpora = list(extracted_corpora(experiment).values())
     if not any(corpus.has_mouths for corpus in corpora):
@@ -24,11 +25,13 @@ def run(experiment: Experiment) -> None:
         say(f"analyse: done before, nothing to do ({output.folder.uri})")
         return
     filmed = [corpus for corpus in corpora if corpus.has_mouths]
-    segments = gesture_segments(filmed, cluster_output(experiment).table("gestures"))
+    segments = gesture_segments(filmed, cluster_output(experiment))
     tables = analyse_sound(segments, filmed, experiment.analyse)
     pair = [corpus.name for corpus in filmed[:2]]
     if len(pair) == 2:
         tables |= analyse_pair(segments, (pair[0], pair[1]), experiment.analyse)
+    if experiment.is_generated:
+        tables["recut"] = recut_gestures(experiment, filmed)
     for name, table in tables.items():
         output.write_table(name, pa.Table.from_pandas(table, preserve_index=False))
     output.commit(pair=pair, n_clusters=segments.n_clusters)

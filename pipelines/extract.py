@@ -13,7 +13,7 @@ from agser_core.chain import extract_output
 from agser_core.corpora.clip import Clip
 from agser_core.errors import AgserError, ConfigError
 from agser_core.experiment import Experiment, ExtractSettings, RaySettings
-from agser_core.extraction import TABLES, check_unique
+from agser_core.extraction import TABLES, check_unique, openface_csv
 from agser_core.fingerprint import fingerprint
 from agser_core.outputs import StageOutput, peak_memory
 from agser_core.storage import Location
@@ -85,10 +85,14 @@ def committed_units(output: StageOutput) -> dict[str, dict]:
         return {file.name.removesuffix(".json"): mark for file, mark in zip(files, marks, strict=True)}
 
 
-def clip_identity(clip: Clip) -> str:
-    """What a clip's rows depend on: all that the corpus says of it, and its files as they are (local ones)."""
-    files = [uri for uri in (clip.audio_uri, clip.video_uri, clip.phones_uri) if uri]
-    return fingerprint([dataclasses.asdict(clip), [Location.parse(uri).stamp() for uri in files]])
+def clip_identity(clip: Clip, settings: ExtractSettings) -> str:
+    """What a clip's rows depend on: all that the corpus says of it, and the files read for it as they are (local
+    ones)."""
+    files = [clip.audio_uri, clip.video_uri, clip.phones_uri, settings.phones.dictionary]
+    if settings.mouth.source == "openface" and settings.mouth.openface_folder:
+        files.append(openface_csv(clip, settings).uri)
+    stamps = [Location.parse(uri).stamp() for uri in files if uri]
+    return fingerprint([dataclasses.asdict(clip), stamps])
 
 
 def limits_of(settings: ExtractSettings, memory_bytes: int) -> dict[str, float]:
@@ -165,7 +169,7 @@ def plan_corpus(experiment: Experiment, name: str) -> Plan:
     corpus = corpora.read(source.adapter, source.path, **source.options)
     corpus.name, corpus.clips = name, [dataclasses.replace(clip, corpus=name) for clip in corpus.clips]
     check_unique(corpus.clips)
-    identities = {clip.clip_id: clip_identity(clip) for clip in corpus.clips}
+    identities = {clip.clip_id: clip_identity(clip, experiment.extract) for clip in corpus.clips}
     limits = limits_of(experiment.extract, memory_bytes(experiment.ray))
     marks = current_units(committed_units(output), identities, limits)
     units = units_to_do(corpus.clips, identities, marks, experiment.extract.clips_per_unit, limits)

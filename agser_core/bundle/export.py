@@ -197,6 +197,8 @@ def _without_places(experiment: Experiment) -> dict:
     settings = experiment.model_dump(mode="json", exclude={"output", "sample", "ray"})
     for corpus in settings["corpora"].values():
         corpus.pop("path")
-    settings["extract"]["mouth"].pop("openface_folder")
-    settings["extract"]["phones"].pop("dictionary")
+    for place in ("openface_folder", "openface_program"):
+        settings["extract"]["mouth"].pop(place)
+    for place in ("dictionary", "mfa_program"):
+        settings["extract"]["phones"].pop(place)
     return settings

@@ -17,11 +17,11 @@ from agser_core.bundle.sound import as_waveform
 from agser_core.bundle.windows import speech_windows
 from agser_core.errors import AgserError
 from agser_core.fingerprint import code_version
+from agser_core.media import SAMPLING_RATE
 from agser_core.phones.interval import Phone
 from agser_core.ser.network import Batch, EmotionNetwork, Output
 from agser_core.ser.prediction import load_network
 from agser_core.speech import Encoder, load_encoder, pool
-from agser_core.speech.encoder import SAMPLING_RATE
 from agser_core.storage import Location
 
 NETWORK = "network."

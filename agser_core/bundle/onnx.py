@@ -15,9 +15,9 @@ from torch import nn
 
 from agser_core.bundle.model import one_clip
 from agser_core.errors import AgserError
+from agser_core.media import SAMPLING_RATE
 from agser_core.ser.network import EmotionNetwork
 from agser_core.speech import Encoder
-from agser_core.speech.encoder import SAMPLING_RATE
 
 HEAD, ENCODER = "head.onnx", "encoder.onnx"
 _OPSET = 18

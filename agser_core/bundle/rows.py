@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from agser_core.bundle.inputs import Item
 from agser_core.bundle.sound import read_clip
 from agser_core.errors import ClipError
-from agser_core.speech.encoder import SAMPLING_RATE
+from agser_core.media import SAMPLING_RATE
 from agser_core.storage import Location
 
 if TYPE_CHECKING:  # torch is loaded with the model, not with the command line

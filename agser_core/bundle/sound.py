@@ -9,7 +9,7 @@ import numpy as np
 
 from agser_core import media
 from agser_core.errors import ClipError
-from agser_core.speech.encoder import SAMPLING_RATE
+from agser_core.media import SAMPLING_RATE
 
 LONGEST = 60.0  # s; the models are trained on single utterances
 _SOUND_FILES = {".wav", ".flac", ".aif", ".aiff"}  # as `media.read_audio` does, so that FFmpeg is not loaded for them
@@ -28,7 +28,7 @@ def read_clip(path: str) -> tuple[np.ndarray, str | None]:
         info = media.probe(path)
         rate, duration = info.sampling_rate, info.duration
     _check_length(duration or 0.0)
-    waveform = media.read_audio(path, SAMPLING_RATE)
+    waveform = media.read_audio(path)
     _check_length(len(waveform) / SAMPLING_RATE)
     _check_audible(waveform)
     return waveform, _warning(rate)

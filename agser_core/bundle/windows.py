@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from agser_core.media import SAMPLING_RATE
 from agser_core.phones.interval import Phone
-from agser_core.speech.encoder import SAMPLING_RATE
 
 _BELOW = 30.0  # dB under the clip's loud windows, below which a window counts as a pause
 _LOUD = 90  # percentile of the windows' levels

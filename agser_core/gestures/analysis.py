@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from agser_core.experiment import AnalyseSettings
 from agser_core.extracted import ExtractedCorpus
@@ -15,15 +14,16 @@ from agser_core.gestures.association import acoustic_clusters, acoustic_clusters
 from agser_core.gestures.overlap import count_gestures, overlap_table, vowel_cluster_table, vowel_emotion_table
 from agser_core.gestures.sanity import choose_pair_of_clusters, sanity_curves
 from agser_core.gestures.segments import mouth_source
+from agser_core.outputs import StageOutput
 from agser_core.ragged import Ragged
 
 
 @dataclass(frozen=True)
 class GestureSegments:
-    """Every segment that has a gesture, with what the analyses ask of it.
+    """Every segment that has a mouth, with what the analyses ask of it.
 
-    table: clip_id, corpus, position, gesture, speaker, emotion (null = no label), ipa, phone. mouths: the movements
-    in the same order. n_clusters: gestures of the model.
+    table: clip_id, corpus, position, gesture (-1 in clips that the split leaves out), speaker, emotion (null = no
+    label), ipa, phone. mouths: the movements in the same order. n_clusters: gestures of the model.
     """
 
     table: pd.DataFrame
@@ -31,8 +31,9 @@ class GestureSegments:
     n_clusters: int
 
 
-def gesture_segments(corpora: Sequence[ExtractedCorpus], gestures: pa.Table, fold: int = 0) -> GestureSegments:
-    """Join gestures of one fold with their segments, clips and movements."""
+def gesture_segments(corpora: Sequence[ExtractedCorpus], clusters: StageOutput, fold: int = 0) -> GestureSegments:
+    """Join gestures of one fold with their segments, clips and movements. clusters: the finished cluster stage."""
+    gestures = clusters.table("gestures")
     source = mouth_source(corpora, None, fold)
     keys, mouths = source.keys(0, len(source)), source.read(0, len(source))
     gestures = gestures.select(["fold", "clip_id", "corpus", "position", "gesture"]).to_pandas()
@@ -47,7 +48,8 @@ def gesture_segments(corpora: Sequence[ExtractedCorpus], gestures: pa.Table, fol
         .merge(segments, on=place, how="left", validate="one_to_one")
         .merge(clips, on=["clip_id", "corpus"], how="left", validate="many_to_one")
     )
-    return GestureSegments(table, mouths, int(table["gesture"].max()) + 1)
+    table["gesture"] = table["gesture"].fillna(-1).astype(np.int64)
+    return GestureSegments(table, mouths, clusters.manifest()["n_clusters"])
 
 
 def analyse_pair(

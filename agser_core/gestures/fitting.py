@@ -49,14 +49,14 @@ def assign_gestures(model: SoftDTWKMeans, keys: pd.DataFrame, mouths: Ragged, fo
 
     keys: clip_id, corpus, position, partition of the movements, in the same order.
     """
-    distances = model.transform(mouths)
+    distances, membership = model.transform_with_membership(mouths)
     gesture = distances.argmin(axis=1)
     columns = {
         "fold": np.full(len(keys), fold),
         **{name: keys[name].to_numpy() for name in ("clip_id", "corpus", "position", "partition")},
         "gesture": gesture,
         "distance": distances[np.arange(len(keys)), gesture],
-        "membership": list(model.membership(mouths)),
+        "membership": list(membership),
     }
     return pa.table({field.name: pa.array(columns[field.name], field.type) for field in GESTURES})
 

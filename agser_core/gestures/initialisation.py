@@ -86,9 +86,8 @@ def plus_plus(
 ) -> np.ndarray:
     """k-means++: segments drawn one after another, each with probability proportional to weight times potential.
 
-    The potential is the divergence to the nearest centroid so far: non-negative, and like a squared distance, so it
-        is not squared
-    again. Of 2 + ln K draws the one that leaves the least potential is kept (greedy k-means++).
+    The potential is the divergence to the nearest centroid so far: non-negative, and like a squared distance, so it is
+    not squared again. Of 2 + ln K draws the one that leaves the least potential is kept (greedy k-means++).
 
     Args:
         own: float64 [N], s(x, x) where it is known already.

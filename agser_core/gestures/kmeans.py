@@ -178,7 +178,16 @@ class SoftDTWKMeans(TransformerMixin, ClusterMixin, BaseEstimator):
     def membership(self, X: Segments) -> np.ndarray:
         """float64 [N, K]: softmax over clusters of - divergence / tau, tau the median divergence within clusters;
         rows sum to 1."""
-        exponent = -self._divergences(self._check(X)) / self.temperature_
+        return self._membership(self._divergences(self._check(X)))
+
+    def transform_with_membership(self, X: Segments) -> tuple[np.ndarray, np.ndarray]:
+        """`transform` and `membership`, for the price of one where the metric is the divergence."""
+        distances = self.transform(X)
+        divergences = distances if self.metric == "divergence" else self._divergences(self._check(X))
+        return distances, self._membership(divergences)
+
+    def _membership(self, divergences: np.ndarray) -> np.ndarray:
+        exponent = -divergences / self.temperature_
         exponent -= exponent.max(axis=1, keepdims=True)
         share = np.exp(exponent)
         return share / share.sum(axis=1, keepdims=True)

@@ -104,8 +104,8 @@ def lloyd(
     """Lloyd's algorithm under soft-DTW or its divergence; the objective never rises.
 
     Each iteration assigns every segment to its nearest centroid, fills empty clusters with the segments served worst,
-    and takes
-    `passes` centroid updates (`objective_and_step`). At the end the shards' labels belong to the returned centroids.
+    and takes `passes` centroid updates (`objective_and_step`). At the end the shards' labels belong to the returned
+    centroids.
 
     Args:
         shards: the segments. centroids: float64 [K, T, D], the start.

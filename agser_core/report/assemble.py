@@ -50,6 +50,7 @@ def assemble(experiment: Experiment) -> ReportInputs:
             _add_gestures(inputs, output, [corpus for corpus in corpora if corpus.has_mouths])
         elif name == "analyse":
             _add_analyses(inputs, output)
+            inputs.level = experiment.analyse.confidence
         elif name == "evaluate":
             inputs.results = output.table("summary").to_pandas()
             inputs.confusion = output.table("confusion").to_pandas()
@@ -58,7 +59,7 @@ def assemble(experiment: Experiment) -> ReportInputs:
             inputs.leak_checks = _leak_checks(experiment, corpora)
     if experiment.cluster.transductive:
         inputs.notes.append("The gesture model was fitted on all speakers, test speakers among them (transductive).")
-    if all(source.adapter == "sample" for source in experiment.corpora.values()):
+    if experiment.is_generated:
         inputs.notes.append("The corpora are generated: no figure here says anything about real speech.")
         inputs.truth = truth_table(experiment, corpora)
     inputs.costs = collect.costs_table(manifests)
@@ -98,8 +99,7 @@ def _add_corpora(inputs: ReportInputs, corpora: Sequence[ExtractedCorpus]) -> No
 
 
 def _add_gestures(inputs: ReportInputs, output: StageOutput, corpora: Sequence[ExtractedCorpus]) -> None:
-    gestures = output.table("gestures")
-    segments = gesture_segments(corpora, gestures)
+    segments = gesture_segments(corpora, output)
     table = segments.table
     inputs.pair = (corpora[0].name, corpora[1].name) if len(corpora) > 1 else None
     if "elbow" in output.manifest()["tables"]:

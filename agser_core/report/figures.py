@@ -104,7 +104,7 @@ def overlap_by_vowel(table: pd.DataFrame, published: dict[str, float]) -> Figure
         label="alike corpora (null)",
     )
     axis.hlines(place, rows["low"], rows["high"], color=OKABE_ITO[0])
-    axis.plot(rows["value"], place, "o", color=OKABE_ITO[0], markersize=6, label="found, 95 % interval")
+    axis.plot(rows["value"], place, "o", color=OKABE_ITO[0], markersize=6, label="found, with its interval")
     known = rows["vowel"].map(published)
     axis.plot(
         known, place, "D", color=OKABE_ITO[1], markersize=6, fillstyle="none", label="published (CREMA-D, MSP-IMPROV)"
@@ -171,9 +171,7 @@ def association(table: pd.DataFrame) -> Figure:
     canvas, axes = canvas_of(5.6, 0.9 + 0.34 * len(rows))
     axis, place = axes[0, 0], np.arange(len(rows))
     if len(rows):
-        axis.barh(
-            place, rows["nmi_null_high"], 0.55, color="#9aa0a6", alpha=0.35, label="chance, up to its 95th percentile"
-        )
+        axis.barh(place, rows["nmi_null_high"], 0.55, color="#9aa0a6", alpha=0.35, label="chance, up to its quantile")
         axis.plot(rows["nmi"], place, "o", color=OKABE_ITO[0], markersize=6, label="found")
     axis.set_yticks(place, rows["emotion"])
     axis.invert_yaxis()

@@ -127,7 +127,8 @@ def _on_overlap(inputs: ReportInputs) -> list[str]:
         return []
     return [
         f"Over all vowels the gesture overlap of {_pair(inputs)} is {decimal(common['value'])} % "
-        f"(95 % interval {interval(common['low'], common['high'])}; mean ratio over common gestures).",
+        f"({100 * inputs.level:g} % interval {interval(common['low'], common['high'])}; mean ratio over common "
+        "gestures).",
         f"Of all gestures, common or not, their shares intersect by {decimal(whole['value'])} % "
         f"({interval(whole['low'], whole['high'])}); corpora of one population would give "
         f"{decimal(whole['null_mean'])} % at these sizes, so {_verdict(whole)} (p {_p(whole['p_value'])}).",

@@ -74,7 +74,7 @@ class ReportInputs:
         elbow: clusters, inertia, silhouette, chosen, as the cluster stage writes.
         atlas: of `collect.atlas`.
         overlap, vowel_clusters, vowel_emotions: of `gestures.overlap`, comparing the corpora `pair`; threshold (per
-            cent) is that of common clusters.
+            cent) is that of common clusters. level: of the intervals and nulls of overlap and association, 0..1.
         sanity: of `gestures.sanity.sanity_curves`, of the vowel `sanity_vowel`.
         association, acoustic_clusters: of `gestures.association`.
         clips: a few clips to look into.
@@ -108,6 +108,7 @@ class ReportInputs:
     atlas: Atlas | None = None
     pair: tuple[str, str] | None = None
     threshold: float = 25.0
+    level: float = 0.95
     overlap: pd.DataFrame | None = None
     vowel_clusters: pd.DataFrame | None = None
     vowel_emotions: pd.DataFrame | None = None

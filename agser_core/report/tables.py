@@ -148,9 +148,11 @@ def _overlap(inputs: ReportInputs) -> Iterator[ReportTable]:
                 "vowel": pooled["vowel"],
                 "form": pooled["form"],
                 "overlap, %": pooled["value"],
-                "95 % interval": [interval(row.low, row.high) for row in pooled.itertuples()],
+                f"{100 * inputs.level:g} % interval": [interval(row.low, row.high) for row in pooled.itertuples()],
                 "alike corpora would give": pooled["null_mean"],
-                "their 95 % range": [interval(row.null_low, row.null_high) for row in pooled.itertuples()],
+                f"their {100 * inputs.level:g} % range": [
+                    interval(row.null_low, row.null_high) for row in pooled.itertuples()
+                ],
                 "p": pooled["p_value"],
                 "common gestures": pooled["common_clusters"],
                 "segments": [f"{row.first_segments} / {row.second_segments}" for row in pooled.itertuples()],
@@ -188,11 +190,11 @@ def _association(inputs: ReportInputs) -> Iterator[ReportTable]:
         columns = {
             "nmi": ("NMI", lambda value: decimal(value, 3)),
             "nmi_null_mean": ("NMI by chance", lambda value: decimal(value, 3)),
-            "nmi_null_high": ("chance, 95th percentile", lambda value: decimal(value, 3)),
+            "nmi_null_high": (f"chance, {100 * inputs.level:g} % quantile", lambda value: decimal(value, 3)),
             "nmi_p_value": ("p", p_value),
             "conditional_entropy": ("H(acoustic | gesture), bits", lambda value: decimal(value, 2)),
             "entropy_null_mean": ("by chance, bits", lambda value: decimal(value, 2)),
-            "entropy_null_low": ("chance, 5th percentile", lambda value: decimal(value, 2)),
+            "entropy_null_low": (f"chance, {100 * (1 - inputs.level):g} % quantile", lambda value: decimal(value, 2)),
         }
         note = "Chance: acoustic labels shuffled among the segments. NMI: normalised mutual information, 0 to 1."
         yield _set("association", "Association, per emotion", inputs.association, columns, note)
@@ -397,7 +399,7 @@ def _provenance(inputs: ReportInputs) -> Iterator[ReportTable]:
 def _truth(inputs: ReportInputs) -> Iterator[ReportTable]:
     if inputs.truth is not None:
         columns = {"value": ("found", lambda value: f"{value:.3g}"), "n": ("n", count)}
-        note = "The answer is known because the corpora were generated. No stage but this table reads it."
+        note = "The answer is known because the corpora were generated. No stage reads it but for this table."
         yield _set("truth", "Found and wanted", inputs.truth, columns, note)
 
 

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from agser_core.chain import cluster_output
+from agser_core.chain import analyse_output, cluster_output
 from agser_core.corpora.sample import truth
 from agser_core.experiment import Experiment
 from agser_core.extracted import ExtractedCorpus
-from agser_core.gestures.fitting import fit_gestures
-from agser_core.gestures.lloyd import Shards
-from agser_core.gestures.segments import FITTED
-from agser_core.mouth.trajectory import opening, trajectory
+from agser_core.mouth.trajectory import opening
 from agser_core.phones.interval import Phone
-from agser_core.ragged import Ragged
-from agser_core.softdtw.shard import Shard
 
 
 def truth_table(experiment: Experiment, corpora: Sequence[ExtractedCorpus]) -> pd.DataFrame:
-    """quantity, value, unit, wanted, n: phone boundaries, lip opening, gestures."""
+    """quantity, value, unit, wanted, n: phone boundaries, lip opening, and the gestures of the finished stages."""
     known = {corpus.name: truth.read_truth(experiment.corpora[corpus.name].path) for corpus in corpora}
     rows = []
     for corpus in corpora:
         rows += _boundaries(corpus, known[corpus.name]) + _openings(corpus, known[corpus.name])
     clusters = cluster_output(experiment)
     if clusters.is_complete():
-        found = found_gestures(corpora, clusters.table("gestures").to_pandas())
+        found = _by_clip(_with_times(corpora, clusters.table("gestures").to_pandas()))
         planted = {clip: parts for answer in known.values() for clip, parts in truth.planted_segments(answer).items()}
         rows.append(_agreement("gestures of the model, aligned phones", truth.gesture_agreement(planted, found), ""))
-        recut = recut_gestures(experiment, corpora, known, planted)
-        rows.append(_agreement("as many gestures, set phone times", truth.gesture_agreement(planted, recut), ">= 0.8"))
+        if (analysed := analyse_output(experiment)).is_complete():
+            agreement = truth.gesture_agreement(planted, _by_clip(analysed.table("recut").to_pandas()))
+            rows.append(_agreement("as many gestures, set phone times", agreement, ">= 0.8"))
     return pd.DataFrame(rows)
 
 
@@ -71,47 +67,18 @@ def _openings(corpus: ExtractedCorpus, known: truth.Truth) -> list[dict]:
     ]
 
 
-def found_gestures(
-    corpora: Sequence[ExtractedCorpus], gestures: pd.DataFrame
-) -> dict[str, list[tuple[float, float, int]]]:
-    """Clip -> (start, end, gesture) of the segments of the first fold, as `gesture_agreement` takes them."""
+def _with_times(corpora: Sequence[ExtractedCorpus], gestures: pd.DataFrame) -> pd.DataFrame:
+    """Gestures of the first fold with start and end of their segments, in s."""
     place = ["clip_id", "position"]
     times = pd.concat([corpus.segments.select([*place, "start", "end"]).to_pandas() for corpus in corpora])
-    joined = gestures[gestures["fold"] == 0].merge(times, on=place)
+    return gestures[gestures["fold"] == 0].merge(times, on=place)
+
+
+def _by_clip(gestures: pd.DataFrame) -> dict[str, list[tuple[float, float, int]]]:
+    """Clip -> (start, end, gesture) of its segments, as `gesture_agreement` takes them."""
     found: dict[str, list[tuple[float, float, int]]] = {}
-    for row in joined.itertuples():
+    for row in gestures.itertuples():
         found.setdefault(row.clip_id, []).append((row.start, row.end, row.gesture))
-    return found
-
-
-def recut_gestures(
-    experiment: Experiment,
-    corpora: Sequence[ExtractedCorpus],
-    known: Mapping[str, truth.Truth],
-    planted: Mapping[str, Sequence[tuple[float, float, int]]],
-) -> dict[str, list[tuple[float, float, int]]]:
-    """Clusters of the tracked mouths cut at the set phone times: what aligning adds to the error is left out.
-
-    One model, fitted as the cluster stage does but for the number of gestures, which is the planted one.
-    """
-    pieces, places, partitions = [], [], []
-    for corpus in corpora:
-        partition = corpus.partition(experiment.split, 0)
-        for clip_id, track in corpus.tracks().items():
-            movement = trajectory(track, origin=experiment.extract.mouth.origin)
-            for start, end, _ in planted.get(clip_id, ()):
-                piece = movement.cut(start, end)
-                if piece is not None:
-                    pieces.append(piece)
-                    places.append((clip_id, start, end))
-                    partitions.append(partition[clip_id])
-    mouths, n_planted = Ragged.from_list(pieces), len({number for parts in planted.values() for *_, number in parts})
-    settings = experiment.cluster.model_copy(update={"n_clusters": n_planted})
-    fitted = mouths.take(np.flatnonzero(np.isin(partitions, FITTED)))
-    model, _ = fit_gestures(Shards.of(Shard(fitted, np.ones(len(fitted)))), settings)
-    found: dict[str, list[tuple[float, float, int]]] = {}
-    for (clip_id, start, end), gesture in zip(places, model.predict(mouths), strict=True):
-        found.setdefault(clip_id, []).append((start, end, int(gesture)))
     return found
 
 

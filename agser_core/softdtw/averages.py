@@ -74,12 +74,10 @@ def objective_and_step(
 ) -> Step:
     """The centroid update.
 
-    Raw soft-DTW: with the path shares E fixed, sum_x s(x, c) is bounded above by a quadratic in c that touches it
-    here; its
-    minimum c_j = S_j / W_j can only lower the sum (majorise-minimise; no step size).
-    Divergence: - s(c, c) / 2 is not bounded that way. Its gradient joins the same step, c - damping * gradient / (2
-        W), and the
-    caller keeps a proposal only where the objective did fall, else halves the damping.
+    Raw soft-DTW: with the path shares E fixed, sum_x s(x, c) is bounded above by a quadratic in c that touches it here;
+    its minimum c_j = S_j / W_j can only lower the sum (majorise-minimise; no step size).
+    Divergence: - s(c, c) / 2 is not bounded that way. Its gradient joins the same step, c - damping * gradient / (2 W),
+    and the caller keeps a proposal only where the objective did fall, else halves the damping.
 
     Args:
         statistics: taken at `centroids` [K, T, D]. damping: [K] in (0, 1], used by the divergence alone.
@@ -104,9 +102,8 @@ def soft_dtw_gradient(
         segments: one series [n, D] or N of them, as `pairwise` takes. reference: [T, D]. weights: [N], ones by default.
 
     Returns:
-        the value, and float64 [T, D]: 2 (c W - S), with S, W as in `statistics.py`. For the derivative with respect
-            to one x,
-        swap the two (soft-DTW is symmetric).
+        the value, and float64 [T, D]: 2 (c W - S), with S, W as in `statistics.py`. For the derivative with respect to
+            one x, swap the two (soft-DTW is symmetric).
 
     Source:
         Cuturi & Blondel 2017, eq. 4 and algorithm 2.

@@ -1,6 +1,5 @@
 """Soft-DTW of one pair as the papers write it: float64, logarithms, no tricks. What the kernel is tested against, and
-the way for
-pairs so long that the kernel's 64 lanes would not fit into memory."""
+the way for pairs so long that the kernel's 64 lanes would not fit into memory."""
 
 from __future__ import annotations
 

@@ -1,10 +1,8 @@
 """A run of whole blocks of segments in memory, and every step of a clustering that must look at segments.
 
 A fit on one machine holds one shard, a distributed fit one an actor; the loops in `agser_core.gestures` only see the
-sums that shards
-return. Those come as nodes of the fixed tree (`statistics.py`), and all randomness is drawn per block, so nothing
-depends on how
-blocks are spread over shards or threads.
+sums that shards return. Those come as nodes of the fixed tree (`statistics.py`), and all randomness is drawn per block,
+so nothing depends on how blocks are spread over shards or threads.
 """
 
 from __future__ import annotations

@@ -4,11 +4,9 @@ workers.
 With E the shares of the paths through each cell (kernel.py), of segment x and the centroid c of its cluster:
     S[k, j] = sum_x w sum_i E[i, j] x_i,   W[k, j] = sum_x w sum_i E[i, j],   d/dc sum_x w s(x, c) = 2 (c W - S).
 
-Segments are taken in blocks of `BLOCK` by their place in the whole table, and blocks are summed along one fixed
-binary tree. A
-worker that holds a run of whole blocks sums the subtrees it owns and sends those; whoever collects them finishes the
-tree. Floating-point
-sums depend on their order, and here the order depends on nothing but the table.
+Segments are taken in blocks of `BLOCK` by their place in the whole table, and blocks are summed along one fixed binary
+tree. A worker that holds a run of whole blocks sums the subtrees it owns and sends those; whoever collects them
+finishes the tree. Floating-point sums depend on their order, and here the order depends on nothing but the table.
 """
 
 from __future__ import annotations

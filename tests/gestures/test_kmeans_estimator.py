@@ -54,6 +54,8 @@ def test_ragged_input():
     assert labels.shape == (80,)
     assert model.transform(segments).shape == (80, 3)
     assert model.fit_transform(segments).tolist() == model.transform(segments).tolist()
+    both = model.transform_with_membership(segments)
+    assert all(map(np.array_equal, both, (model.transform(segments), model.membership(segments))))
     assert model.score(segments) == pytest.approx(-model.inertia_, rel=1e-9)
     assert model.n_features_in_ == 6
     listed = [segments[i] for i in range(80)]

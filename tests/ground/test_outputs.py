@@ -73,14 +73,16 @@ def test_code_version_follows_imports_and_leaves_the_ground_out(tmp_path, monkey
     package.mkdir()
     monkeypatch.setattr(fingerprint_module, "_PACKAGE", package)
 
-    def version(deep: str, ground: str = "") -> str:
+    def version(deep: str, ground: str = "", table: str = "") -> str:
         (package / "room.py").write_text("def f():\n    from agser_core.deep import g\n    return g()\n")
         (package / "deep.py").write_text(f"from agser_core import storage\ndef g():\n    return {deep}\n")
         (package / "storage.py").write_text(ground)
+        (package / "deep.txt").write_text(table)
         code_version.cache_clear()
         return code_version("room")
 
     assert version("1") == version("1", "x = 1") != version("2")
+    assert version("1", table="AH 0") != version("1")  # what a module reads beside itself is of its code
     code_version.cache_clear()
 
 

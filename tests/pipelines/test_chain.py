@@ -166,13 +166,13 @@ def test_the_truth_section_finds_the_lips_and_the_phones(finished):
 
 @pytest.mark.slow
 def test_the_planted_gestures_are_found_in_the_default_sample(ray_cluster, write_experiment, tmp_path):
-    """The figures of issue and README: adjusted Rand index with the set phone times at least 0.8, lips at least 0.9."""
+    """The figures of the README: adjusted Rand index with the set phone times at least 0.8, lips at least 0.9."""
     run = write_experiment(
         tmp_path,
         {name: {"adapter": "sample", "path": str(tmp_path / "data" / name)} for name in ("alder", "birch")},
         sample={"folder": str(tmp_path / "data")},
     )
-    for stage in ("sample", "extract", "cluster"):
+    for stage in ("sample", "extract", "cluster", "analyse"):
         run.stage(stage)
     experiment = load_experiment(str(run.config))
     truth = truth_table(experiment, list(extracted_corpora(experiment).values()))

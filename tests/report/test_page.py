@@ -167,7 +167,7 @@ STAGES = [
     ["encoder", "encoder_pretrained", "normalisation", "seeds", "leak_checks", "config", "fingerprints", "versions"],
     ["costs", "truth", "clips", "notes"],
 ]
-_ALWAYS = {"name", "created", "threshold", "baseline"}
+_ALWAYS = {"name", "created", "threshold", "level", "baseline"}
 
 
 def test_the_stages_name_every_optional_part():

@@ -1,4 +1,4 @@
-"""The known answer of the sample corpora, and how near the pipeline comes to it. Read by tests and the report only."""
+"""The known answer of the sample corpora, and how near the pipeline comes to it: for tests and the report only."""
 
 import difflib
 from collections.abc import Mapping, Sequence
