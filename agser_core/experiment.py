@@ -1,6 +1,7 @@
 """One experiment = one YAML file: the settings of every stage, checked before anything runs."""
 
 import difflib
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -245,7 +246,7 @@ class Experiment(Settings):
     name: str = Field(description="names the run in the report")
     output: str = Field(description="root of all outputs: local folder or s3://bucket/prefix")
     sample: SampleSettings = SampleSettings()
-    corpora: dict[str, CorpusSettings] = Field(min_length=1, description="one or two corpora by name")
+    corpora: dict[str, CorpusSettings] = Field(min_length=1, description="the corpora; names of letters, digits, _, -")
     extract: ExtractSettings = ExtractSettings()
     split: SplitSettings = SplitSettings()
     cluster: ClusterSettings = ClusterSettings()
@@ -265,6 +266,15 @@ class Experiment(Settings):
     def _absolute(cls, output: str) -> str:
         """Workers run elsewhere: a relative folder means the one seen from where the command was given."""
         return Location.parse(output).uri
+
+    @field_validator("corpora")
+    @classmethod
+    def _plain_names(cls, corpora: dict[str, CorpusSettings]) -> dict[str, CorpusSettings]:
+        """Names of corpora are parts of folders, of files and of directions."""
+        for name in corpora:
+            if not re.fullmatch(r"[\w-]+", name):
+                raise ValueError(f"the corpus name {name!r} may have letters, digits, _ and - only")
+        return corpora
 
     @model_validator(mode="after")
     def _known_corpora(self) -> "Experiment":

@@ -17,6 +17,7 @@ from agser_core.evaluation.matrix import cells
 from agser_core.experiment import Experiment
 from agser_core.outputs import StageOutput
 from agser_core.storage import Location
+from pipelines.cluster import MANY
 from pipelines.extract import Plan, committed_units
 
 RATES = {
@@ -28,6 +29,8 @@ RATES = {
     "report": 0.05,
 }
 """Seconds of one core a clip (evaluate: a clip and fit) where nothing was measured: docs/performance.md."""
+
+_VOWELS = 6  # of a clip, with a mouth: what is clustered
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,15 @@ def plan_run(experiment: Experiment, corpora: list[Plan], cores: int) -> list[St
             steps.append(Step(stage))
         else:
             rate, measured = _rate(experiment, stage, clips)
-            workers = experiment.ray.train_workers if stage == "train" else 1
-            steps.append(Step(stage, f"{clips} clips", rate * clips, workers, measured))
+            workers = {"cluster": _cluster_workers(experiment, clips, cores), "train": experiment.ray.train_workers}
+            steps.append(Step(stage, f"{clips} clips", rate * clips, workers.get(stage, 1), measured))
     steps.append(_evaluation(experiment, labelled, cores, extracted))
     return [*steps, Step("report", "one page", RATES["report"] * clips)]
+
+
+def _cluster_workers(experiment: Experiment, clips: int, cores: int) -> int:
+    """How many actors hold the segments; the command itself is one."""
+    return experiment.ray.cluster_workers or (cores if clips * _VOWELS >= MANY else 1)
 
 
 def _extraction(plan: Plan, cores: int) -> Step:
@@ -101,7 +109,12 @@ def _evaluation(experiment: Experiment, clips: int, cores: int, extracted: bool)
         return Step("evaluate")
     folds = range(experiment.split.folds)
     wanted = cells(
-        list(experiment.corpora), settings.methods, settings.seeds, folds=folds, directions=settings.directions
+        list(experiment.corpora),
+        settings.methods,
+        settings.seeds,
+        folds=folds,
+        directions=settings.directions,
+        tasks=settings.tasks,
     )
     done: set[str] = set()
     if extracted and _is_complete(chain.cluster_output, experiment):

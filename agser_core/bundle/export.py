@@ -28,7 +28,7 @@ from agser_core.chain import evaluate_output, train_output
 from agser_core.corpora.card import data_card
 from agser_core.errors import AgserError, ClipError
 from agser_core.evaluation.loading import FoldData, load_fold
-from agser_core.evaluation.matrix import ALL_EMOTIONS
+from agser_core.evaluation.matrix import ALL_EMOTIONS, training_partitions
 from agser_core.experiment import Experiment
 from agser_core.extracted import ExtractedCorpus, extracted_corpora
 from agser_core.fingerprint import code_version, fingerprint
@@ -134,7 +134,7 @@ def _statistics(model: Model, corpus: ExtractedCorpus, fold: FoldData) -> dict[s
     Models trained with speaker normalisation get the whole corpus' too: who speaks in a new file is not known.
     """
     data, partition = fold.data[corpus.name], fold.partitions[corpus.name]
-    train = np.flatnonzero(partition == "train")
+    train = np.flatnonzero(np.isin(partition, training_partitions(model.facts.settings.train_on_dev)))
     chosen = np.random.default_rng(0).permutation(train)[:_HEARD_FOR_STATISTICS]
     heard = [vectors for _, vectors in _heard(model, corpus, data.clip_id[chosen])]
     if not heard:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from agser_core.corpora.splits import PARTITIONS
 from agser_core.errors import ConfigError
 from agser_core.ser.dataset import Normalisation, SpeechData
 from agser_core.ser.prediction import predict
@@ -16,7 +17,6 @@ from agser_core.ser.settings import TrainSettings, method_parts
 from agser_core.ser.trainer import FitResult, fit
 
 ALL_EMOTIONS = "all"
-PARTITIONS = ("train", "dev", "test")
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Unique and fit for a folder, such as `ravdess-emodb.ag.all.fold0.seed1`."""
-        return f"{self.source}-{self.target}.{self.method}.{self.task}.fold{self.fold}.seed{self.seed}"
+        """Unique and fit for a folder, such as `ravdess.emodb.ag.all.fold0.seed1`: no name of a corpus has a dot."""
+        return f"{self.source}.{self.target}.{self.method}.{self.task}.fold{self.fold}.seed{self.seed}"
 
 
 @dataclass
@@ -168,12 +168,16 @@ def split(
         shared = sorted(set(parts[first].speaker) & set(parts[second].speaker))
         if shared:
             raise ConfigError(f"{data.corpus}: speakers in both {first} and {second}: {', '.join(map(str, shared))}")
-    if train_on_dev:
-        parts["train"] = data.take(np.isin(partition, ("train", "dev")))
+    parts["train"] = data.take(np.isin(partition, training_partitions(train_on_dev)))
     train = _needed(parts, "train")
     return {
         name: part.normalised(normalise, statistics_of=train) if len(part) else part for name, part in parts.items()
     }
+
+
+def training_partitions(train_on_dev: bool) -> tuple[str, ...]:
+    """The partitions that are trained on, and whose clips the statistics of a corpus are of."""
+    return ("train", "dev") if train_on_dev else ("train",)
 
 
 def _needed(parts: dict[str, SpeechData], name: str) -> SpeechData:

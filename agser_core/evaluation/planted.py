@@ -25,7 +25,7 @@ from typing import Literal
 import numpy as np
 from scipy.linalg import expm
 
-from agser_core.ser.dataset import EMOTIONS, SpeechData
+from agser_core.ser.dataset import SpeechData
 
 Condition = Literal["info", "phone", "same", "styles", "random", "mute", "void"]
 _GESTURES, _PHONES, _VOWELS, _DIMENSION, _VISUAL = 10, 20, 6, 64, 6
@@ -184,7 +184,6 @@ def _joined(corpus: str, parts: list[dict]) -> tuple[SpeechData, np.ndarray, np.
         corpus=corpus,
         offsets=np.concatenate([[0], np.cumsum(length)]).astype(np.int64),
         clip_id=np.array([f"{corpus}-{number:05d}" for number in range(len(length))]),
-        classes=EMOTIONS,
         **whole,
     )
     return data, partition, true_gesture

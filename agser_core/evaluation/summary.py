@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from agser_core.gestures.overlap import MINIMUM_SPEAKERS
 from agser_core.ser import metrics
-
-MINIMUM_SPEAKERS = 5
 
 
 def summarise(

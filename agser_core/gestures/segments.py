@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet
 
+from agser_core.corpora import splits
 from agser_core.errors import AgserError
 from agser_core.experiment import SplitSettings
 from agser_core.extracted import ExtractedCorpus
@@ -18,8 +19,8 @@ from agser_core.ragged import Ragged
 from agser_core.storage import Location
 from agser_core.storage_faults import insist
 
-PARTITIONS = ("train", "dev", "test", "all")
-FITTED = ("train", "all")  # partitions that a model is fitted on; "all" where there is no split
+PARTITIONS = (*splits.PARTITIONS, "all")  # "all" where there is no split
+FITTED = ("train", "all")  # partitions that a model is fitted on
 KEYS = ("clip_id", "corpus", "position")
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from agser_core.errors import ClipError
+from agser_core.media import SAMPLING_RATE
 from agser_core.phones.interval import Alignment, Phone
 from agser_core.phones.inventory import ARPABET_TO_IPA
 from agser_core.phones.pronunciations import Pronunciations, read_pronunciations, word_of, words_of
 
-_RATE = 16000  # Hz, of the acoustic model
 _FRAME = 0.01  # s
 _PADDING = 0.2  # s of near-silence before and after, so that the first and last word have a beginning and an end
 _NOISE = 20  # half-width of the noise in 16-bit steps: digital silence has no finite log energy
@@ -50,7 +50,7 @@ class Aligner:
         Raises `ClipError` where there is no transcript, a word is in no dictionary, the waveform is silent, or the
         words do not fit into it.
         """
-        if sampling_rate != _RATE:
+        if sampling_rate != SAMPLING_RATE:
             raise ValueError(f"the aligner takes 16000 Hz, not {sampling_rate}: decode with media.read_audio")
         words = words_of(transcript or "")
         if not words:
@@ -108,7 +108,7 @@ def _pass(decoder, samples: bytes) -> None:
 
 
 def _padded(waveform: np.ndarray) -> bytes:
-    margin = round(_PADDING * _RATE)
+    margin = round(_PADDING * SAMPLING_RATE)
     samples = np.pad(waveform * (_PEAK * 32767 / np.abs(waveform).max()), margin)
     samples = samples + np.random.default_rng(0).integers(-_NOISE, _NOISE, len(samples))
     return samples.astype(np.int16).tobytes()
@@ -120,7 +120,7 @@ def _time(frame: int, duration: float) -> float:
 
 def _misfit(words: list[str], waveform: np.ndarray) -> ClipError:
     return ClipError(
-        f"the {len(words)} words of the transcript do not fit the {len(waveform) / _RATE:.2f} s of audio",
+        f"the {len(words)} words of the transcript do not fit the {len(waveform) / SAMPLING_RATE:.2f} s of audio",
         remedy="check that the transcript is this clip's",
         error_class="alignment",
     )

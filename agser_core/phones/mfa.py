@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from agser_core.errors import ClipError
+from agser_core.media import SAMPLING_RATE
 from agser_core.phones.interval import Phone
 from agser_core.phones.textgrid import read_textgrid
 from agser_core.programs import find_program, run_program
-
-_RATE = 16000
 
 
 class MfaProgram:
@@ -46,13 +45,13 @@ class MfaProgram:
             for number, (waveform, transcript) in enumerate(clips):
                 speaker = folder / "corpus" / f"{number}"
                 speaker.mkdir(parents=True)
-                soundfile.write(speaker / f"{number}.wav", waveform, _RATE)
+                soundfile.write(speaker / f"{number}.wav", waveform, SAMPLING_RATE)
                 (speaker / f"{number}.lab").write_text(transcript, encoding="utf-8")
             options = ["--clean", "--quiet", "-j", "1", "-t", str(folder / "temporary")]
             places = [str(folder / "corpus"), *self._models, str(folder / "aligned")]
             run_program([self._path, "align", *options, *places], seconds, "alignment")
             return [
-                _read(folder / "aligned" / f"{number}" / f"{number}.TextGrid", len(waveform) / _RATE)
+                _read(folder / "aligned" / f"{number}" / f"{number}.TextGrid", len(waveform) / SAMPLING_RATE)
                 for number, (waveform, _) in enumerate(clips)
             ]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from agser_core.evaluation.published import published_results
+from agser_core.gestures.overlap import MINIMUM_SPEAKERS
 from agser_core.report.inputs import ReportInputs
 from agser_core.report.words import (
     ABSENT,
@@ -304,8 +305,8 @@ def _four_class(inputs: ReportInputs, whole: pd.DataFrame, published: pd.DataFra
         frame[PUBLISHED] = [decimal(value) for value in against["uar"]]
     note = (
         f"Chance is {chance_level(inputs.results):.0f} %. Intervals: bootstrap over test speakers (over test clips "
-        "where speakers are fewer than 5) of the mean over seeds; differences are paired (same draws, same seeds), "
-        "their p corrected by Holm's step-down over the methods of a direction. "
+        f"where speakers are fewer than {MINIMUM_SPEAKERS}) of the mean over seeds; differences are paired (same "
+        "draws, same seeds), their p corrected by Holm's step-down over the methods of a direction. "
         "Published figures of the same direction and method, where there are any, stand in a column of their own."
     )
     return _set("results", "Unweighted average recall, all classes", frame, _DIRECTION, note)

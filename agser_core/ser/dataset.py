@@ -11,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 
+from agser_core.corpora.clip import CLASSES
 from agser_core.errors import ConfigError
 
-EMOTIONS = ("neutral", "anger", "happiness", "sadness")
 UNLABELLED = -1
 Normalisation = Literal["none", "corpus", "speaker"]
 _CHUNK = 8192  # phone vectors read at once when statistics are taken: bounds the memory of a memory-mapped table
@@ -45,7 +45,7 @@ class SpeechData:
     clip_id: np.ndarray
     speaker: np.ndarray
     emotion: np.ndarray
-    classes: tuple[str, ...] = EMOTIONS
+    classes: tuple[str, ...] = CLASSES
     rows: np.ndarray | None = None
     # normalisation is applied when a batch is read: (vector - centre[group of its clip]) / scale[group]
     centre: np.ndarray | None = field(default=None, repr=False)  # float32 [G, L, D]

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from agser_core.corpora.clip import CLASSES
 from agser_core.errors import ConfigError
 from agser_core.phones.inventory import ARPABET_TO_IPA
-from agser_core.ser.dataset import EMOTIONS, UNLABELLED, SpeechData
+from agser_core.ser.dataset import UNLABELLED, SpeechData
 
 _KEY = ["clip_id", "position"]
 
@@ -61,7 +62,7 @@ def from_tables(
         membership = np.zeros((len(phones), shares.shape[1]), dtype=np.float32)
         membership[found] = shares[phones["gesture_row"].to_numpy()[found].astype(np.int64)]
     codes = pd.Series(np.arange(len(ARPABET_TO_IPA)), index=list(ARPABET_TO_IPA))
-    emotions = pd.Series(np.arange(len(EMOTIONS)), index=list(EMOTIONS))
+    emotions = pd.Series(np.arange(len(CLASSES)), index=list(CLASSES))
     return SpeechData(
         corpus=corpus,
         vectors=vectors,

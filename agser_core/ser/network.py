@@ -2,8 +2,8 @@
 pooling).
 
 Letters in the shapes: N phones of the batch laid end to end (no padding), B clips, L encoder layers, D encoder
-dimension,
-H width, T phones of the longest clip. Only attention needs the padded view; everything else runs on the N phones.
+dimension, H width, T phones of the longest clip. Only attention needs the padded view; everything else runs on the N
+phones.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ class TransformerLayer(nn.Module):
     """Post-norm Transformer layer (Vaswani et al. 2017), ReLU, on phones laid end to end.
 
     The arithmetic of `torch.nn.TransformerEncoderLayer` with dropout on both residual branches and the hidden units,
-    not on
-    attention weights. Ours because the library's one computes padding too and draws dropout from the global generator.
+    not on attention weights. Ours because the library's one computes padding too and draws dropout from the global
+    generator.
     """
 
     def __init__(self, width: int, heads: int, feed_forward: int):

@@ -1,9 +1,8 @@
 """Several workers that compute one global batch together. All functions do nothing for one worker.
 
 Every worker computes the losses of the WHOLE batch from gathered outputs, in which its own rows alone carry gradient.
-So the
-gradients of the network sum over workers to that of the global batch, and an anchor sees all pairs, not those of one
-worker.
+So the gradients of the network sum over workers to that of the global batch, and an anchor sees all pairs, not those of
+one worker.
 """
 
 from __future__ import annotations

@@ -32,9 +32,8 @@ def style_nodes(vectors: np.ndarray, data: SpeechData, emotion: np.ndarray) -> p
     has an emotion.
 
     vectors [C, D] of `clip_vectors`; emotion int [C], labels or pseudo-labels, -1 left out. The mean node of the same
-    corpus and
-    emotion is subtracted: what is left is how this speaker differs from the others of the corpus ([ours]; without it
-    the corpora themselves would be the communities).
+    corpus and emotion is subtracted: what is left is how this speaker differs from the others of the corpus ([ours];
+    without it the corpora themselves would be the communities).
     """
     chosen = np.flatnonzero(emotion >= 0)
     frame = pd.DataFrame({"speaker": data.speaker[chosen], "emotion": emotion[chosen], "clip": chosen})

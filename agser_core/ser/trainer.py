@@ -1,9 +1,8 @@
 """The one trainer of every method.
 
-The source is labelled, the target is not; the kept epoch is chosen on source dev. Losses are those of the global
-batch on any
-number of workers, so that 1 and N workers walk the same path, and every random draw is a function of (seed, epoch,
-step), so that a resumed fit does too.
+The source is labelled, the target is not; the kept epoch is chosen on source dev. Losses are those of the global batch
+on any number of workers, so that 1 and N workers walk the same path, and every random draw is a function of (seed,
+epoch, step), so that a resumed fit does too.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from agser_core.errors import ConfigError
+from agser_core.errors import AgserError, ConfigError
 from agser_core.ser import diagnostics, metrics, parallel, sampler
 from agser_core.ser.anchors import Anchor, View, build_anchor, refuse_labels
 from agser_core.ser.batches import make_batch
@@ -60,13 +59,11 @@ def fit(
     """Train one network.
 
     source_train, source_dev: labelled clips (those of other emotions are passed over). target_train: clips without
-    labels
-    (`SpeechData.without_labels()`), refused otherwise. All are normalised by the caller as `settings.normalise` says.
-    on_epoch(epoch, figures, state) is called after each epoch on every worker; `state` holds references to live
-    tensors, so save
-    it before returning. state: one of those, to go on after it; the loss sequence is that of a run never stopped.
-    worker, workers: with more than one, `torch.distributed` must be initialised; all workers pass the same data and
-    settings. Thread counts are the caller's business.
+    labels (`SpeechData.without_labels()`), refused otherwise. All are normalised by the caller as `settings.normalise`
+    says. on_epoch(epoch, figures, state) is called after each epoch on every worker; `state` holds references to live
+    tensors, so save it before returning. state: one of those, to go on after it; the loss sequence is that of a run
+    never stopped. worker, workers: with more than one, `torch.distributed` must be initialised; all workers pass the
+    same data and settings. Thread counts are the caller's business.
     """
     training = Training(
         source_train,
@@ -241,6 +238,12 @@ class _Run:
             progress = (epoch * self.steps + step) / (self.settings.epochs * self.steps)
             anchor_loss, figures = self.anchor.loss(views[0], views[1], progress)
             loss = emotion_loss + anchor_loss
+        if not torch.isfinite(loss):
+            raise AgserError(
+                f"{self.source.corpus} -> {self.target.corpus}, {self.settings.method}, seed {self.seed}: the loss is "
+                f"no number any more in epoch {epoch + 1}, step {step + 1}; lower train.learning_rate or "
+                "train.anchor.gamma, or set train.precision=float32"
+            )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         parallel.sum_gradients(self.network.parameters(), self.workers)

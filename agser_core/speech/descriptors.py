@@ -12,7 +12,7 @@ import numpy as np
 import scipy.fft
 import scipy.signal
 
-from agser_core.speech.encoder import SAMPLING_RATE
+from agser_core.media import SAMPLING_RATE
 from agser_core.speech.pitch import track_pitch
 
 HOP = 160  # samples: 10 ms

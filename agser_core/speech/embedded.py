@@ -8,8 +8,9 @@ import scipy.ndimage
 import scipy.signal
 
 from agser_core.errors import ClipError
+from agser_core.media import SAMPLING_RATE
 from agser_core.speech.descriptors import FRAME_RATE, NAMES, describe
-from agser_core.speech.encoder import EMBEDDED, SAMPLING_RATE
+from agser_core.speech.encoder import EMBEDDED
 from agser_core.speech.functionals import CLIP_NAMES, describe_clip
 
 _SHORTEST = 400  # samples: one window

@@ -7,7 +7,6 @@ import numpy as np
 
 from agser_core.errors import ConfigError
 
-SAMPLING_RATE = 16000  # Hz, of every waveform that is encoded
 EMBEDDED = "embedded"
 
 

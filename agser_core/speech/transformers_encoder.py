@@ -8,7 +8,7 @@ import torch
 import transformers
 
 from agser_core.errors import AgserError, ClipError, ConfigError
-from agser_core.speech.encoder import SAMPLING_RATE
+from agser_core.media import SAMPLING_RATE
 
 MODEL_TYPES = ("wav2vec2", "hubert", "wavlm", "whisper")  # XLS-R is a wav2vec2
 _BATCH_SECONDS = 60.0  # padded audio of one forward pass: bounds the memory

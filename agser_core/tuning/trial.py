@@ -104,6 +104,7 @@ class Worker:
             source, target = (
                 split(fold.data[name], fold.partitions[name], normalise) for name in (key.source, key.target)
             )
+            # whatever train_on_dev says, dev is kept from training here: criteria look at it
             dev, unlabelled = source["dev"], target["train"].without_labels()
             chosen = np.random.default_rng(0).permutation(len(unlabelled))[: self.plan.target_clips]
             self._parts[place] = _Parts(

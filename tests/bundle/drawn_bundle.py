@@ -4,8 +4,8 @@ import torch
 
 from agser_core.bundle.files import EncoderFacts, installed_versions
 from agser_core.bundle.model import ALIGNED, ENCODER_CODE, NETWORK, WINDOWS, statistics_name
+from agser_core.corpora.clip import CLASSES
 from agser_core.fingerprint import code_version
-from agser_core.ser.dataset import EMOTIONS
 from agser_core.ser.network import EmotionNetwork
 from agser_core.ser.settings import NetworkSettings, TrainSettings
 from agser_core.speech import load_encoder
@@ -21,7 +21,7 @@ def made_facts(**changes) -> dict:
         "fingerprint": "0123456789ab",
         "source": "alder",
         "target": "birch",
-        "classes": list(EMOTIONS),
+        "classes": list(CLASSES),
         "encoder": EncoderFacts(
             name="embedded",
             pretrained=False,
@@ -44,7 +44,7 @@ def made_tensors() -> dict[str, torch.Tensor]:
     encoder, generator = load_encoder(), torch.Generator().manual_seed(1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = EmotionNetwork(encoder.n_layers, encoder.dimension, len(EMOTIONS), SIZES)
+        network = EmotionNetwork(encoder.n_layers, encoder.dimension, len(CLASSES), SIZES)
     tensors = {NETWORK + name: tensor for name, tensor in network.state_dict().items()}
     for corpus in ("alder", "birch"):
         for kind in (ALIGNED, WINDOWS):

@@ -40,6 +40,7 @@ def test_defaults_and_overrides(file):
         ("split: {folds: 9}\n", (), "6 groups by 2 for test make 3 folds"),
         ("train: {fold: 1}\n", (), "train.fold is 1, but split.folds is 1"),
         ("", ("corpora.a.adapter=ravdes",), "did you mean 'ravdess'"),
+        ("", ("corpora.a/b={adapter: grid, path: q}",), "the corpus name 'a/b' may have letters, digits, _ and - only"),
         ("", ("cluster.n_clusters",), "write it as key=value"),
         ("", ("name.x=1",), "name is a value"),
     ],

@@ -6,8 +6,8 @@ import pytest
 
 from agser_core.corpora.clip import Clip
 from agser_core.errors import ConfigError
-from agser_core.experiment import RaySettings
-from pipelines.extract import current_units, units_to_do, workers_that_fit
+from agser_core.experiment import ExtractSettings, RaySettings
+from pipelines.extract import clip_identity, current_units, units_to_do, workers_that_fit
 
 GB = 2**30
 LIMITS = {"clip_seconds": 300.0, "memory_bytes": GB}
@@ -104,3 +104,20 @@ def test_actors_are_as_many_as_the_nodes_hold(settings, nodes, workers):
 def test_an_actor_that_fits_nowhere_is_an_error_and_no_wait(settings, words):
     with pytest.raises(ConfigError, match=words):
         workers_that_fit(RaySettings(**settings), [node()])
+
+
+def test_a_clip_is_another_when_a_file_that_is_read_for_it_changes(tmp_path):
+    names = ("a.wav", "words.dict", "a.csv")
+    for name in names:
+        (tmp_path / name).write_text("before")
+    clip = Clip("a", "c", "c-a", str(tmp_path / "a.wav"), transcript="a word")
+    settings = ExtractSettings(
+        mouth={"source": "openface", "openface_folder": str(tmp_path)},
+        phones={"dictionary": str(tmp_path / "words.dict")},
+    )
+    found = [clip_identity(clip, settings)]
+    for name in names:
+        (tmp_path / name).write_text("after, and longer")
+        found.append(clip_identity(clip, settings))
+    assert len(set(found)) == 4
+    assert clip_identity(clip, ExtractSettings()) == clip_identity(clip, ExtractSettings(failure_budget=0.5))

@@ -23,8 +23,17 @@ def test_before_anything_was_run_the_documented_rates_stand_in(sample, tmp_path)
     assert alder.left == "12 of 12 clips" and alder.cores == 8 and alder.seconds == pytest.approx(12 * RATES["extract"])
     assert alder.hours == pytest.approx(alder.core_hours / 8)
     assert steps["evaluate"].left == "6 of 6 fits" and steps["evaluate"].cores == 6  # not more cores than fits
-    asked = plan_of(sample, f"output={tmp_path}", "extract.clips_per_unit=1", "ray.extract_workers=5")
+    asked = plan_of(
+        sample,
+        f"output={tmp_path}",
+        "extract.clips_per_unit=1",
+        "ray.extract_workers=5",
+        "ray.cluster_workers=3",
+        "evaluate.tasks=[all, anger]",
+    )
     assert asked["extract alder"].cores == 5  # what a scaling cluster is asked for
+    assert asked["cluster"].cores == 3 and steps["cluster"].cores == 1
+    assert asked["evaluate"].left == "12 of 12 fits"  # a network a task
 
 
 def test_what_is_done_is_done_and_what_was_measured_is_used(extracted):

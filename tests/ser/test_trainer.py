@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from agser_core.errors import ConfigError
+from agser_core.errors import AgserError, ConfigError
 from agser_core.evaluation.planted import Sizes, planted_pair
 from agser_core.ser import metrics
 from agser_core.ser.anchors import METHODS
@@ -200,3 +200,8 @@ def test_methods_that_cannot_work_say_why(small_pair):
     for method in ("ag", "hard_ag"):
         with pytest.raises(ConfigError, match="target 0; gestures need video"):
             fit(train, dev, faceless, settings(method), seed=0)
+
+
+def test_a_loss_that_is_no_number_ends_the_fit(small_pair):
+    with pytest.raises(AgserError, match="the loss is no number any more in epoch 1.*lower train.learning_rate"):
+        fit(*parts(small_pair), settings(learning_rate=1e30, epochs=2), 0)
