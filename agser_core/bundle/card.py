@@ -5,6 +5,7 @@ from __future__ import annotations
 from agser_core.bundle.sound import LONGEST
 from agser_core.corpora.card import licence_of
 from agser_core.experiment import Experiment, SplitSettings
+from agser_core.ser.settings import TrainSettings
 
 
 def model_card(facts: dict, experiment: Experiment) -> str:
@@ -61,12 +62,17 @@ def _figures(facts: dict, experiment: Experiment) -> str:
         lines.append(f"| {what} | {mean} [{low}, {high}] | {row['clips']} clips of {row['speakers']} speakers |")
     lines += [
         "",
-        f"Protocol: {_dealt(split)}; fold {experiment.train.fold}. Trained on the source's training speakers, epoch "
-        "chosen on the source's dev speakers, tested on the target's test speakers, whose labels took no part. "
-        "Emotions other than the classes are left out of train and test.",
+        f"Protocol: {_dealt(split)}; fold {experiment.train.fold}. {_trained(facts['settings'])}, tested on the "
+        "target's test speakers, whose labels took no part. Emotions other than the classes are left out of train and test.",
         *(f"- Warning of the training: {warning}" for warning in figures["warnings"]),
     ]
     return "\n".join(lines)
+
+
+def _trained(settings: TrainSettings) -> str:
+    """On whom, and which epoch was kept, in words."""
+    on = f"Trained on the source's training {'and dev ' if settings.train_on_dev else ''}speakers"
+    return f"{on}, the last epoch kept" if settings.keep == "last" else f"{on}, epoch chosen on its dev speakers"
 
 
 def _dealt(split: SplitSettings) -> str:
@@ -94,7 +100,7 @@ def _limits(facts: dict, experiment: Experiment) -> list[str]:
             "Trained, and tested with aligned phones, on vectors normalised by speaker, while a new file's speaker is "
             "unknown: the corpus' statistics stand in, unless the speaker is enrolled."
         )
-    if all(source.adapter == "sample" for source in experiment.corpora.values()):
+    if experiment.is_generated:
         limits.insert(0, "Trained on generated speech only: no figure here says anything about real speech.")
     return limits
 

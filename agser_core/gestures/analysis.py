@@ -62,7 +62,7 @@ def analyse_pair(
         table["gesture"].to_numpy(),
         table["corpus"].to_numpy(str),
         pair,
-        table["speaker"].to_numpy(str),
+        (table["corpus"] + "/" + table["speaker"]).to_numpy(str),  # one corpus under two names has its speakers twice
         table["ipa"].to_numpy(str),
         emotions,
         segments.n_clusters,
