@@ -108,7 +108,7 @@ def simulate_one(count: int, folder: str) -> dict:
         marks = extract.current_units(extract.committed_units(output), identities, {})
         extract._commit(plan, marks)
         lap("commit")
-        assert not extract.units_to_do(corpus.clips, identities, marks, 1), "clips were lost"
+        assert not extract.units_to_do(corpus.clips, identities, marks, 1, limits={}), "clips were lost"
         assert sum(len(mark["clips"]) for mark in marks.values()) == count, "clips came twice"
         lap("resume")
         assert not plan.spilled_bytes, f"the object store spilled {plan.spilled_bytes} bytes"

@@ -63,7 +63,8 @@ def _figures(facts: dict, experiment: Experiment) -> str:
     lines += [
         "",
         f"Protocol: {_dealt(split)}; fold {experiment.train.fold}. {_trained(facts['settings'])}, tested on the "
-        "target's test speakers, whose labels took no part. Emotions other than the classes are left out of train and test.",
+        "target's test speakers, whose labels took no part. Emotions other than the classes are left out of train and "
+        "test.",
         *(f"- Warning of the training: {warning}" for warning in figures["warnings"]),
     ]
     return "\n".join(lines)
