@@ -232,7 +232,7 @@ def _scheduler(settings: StudySettings, space: SearchSpace, base: TrainSettings)
             grace_period=settings.grace_epochs, min_samples_required=3, min_time_slice=float("inf"), **common
         )
     searched = [parameter.choices or (parameter.high,) for parameter in space.parameters if parameter.name == "epochs"]
-    longest = int(max(searched[0])) if searched else base.epochs
+    longest = int(max([base.epochs, *(searched[0] if searched else ())]))  # the first trial has the base's epochs
     # Rungs lie below the last epoch: who gets there has finished.
     return ASHAScheduler(
         max_t=max(longest, settings.grace_epochs + 1) + 1,
