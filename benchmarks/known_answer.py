@@ -93,8 +93,8 @@ BARS = [
 
 
 def decides(row: Row) -> bool:
-    """Whether a bar looks at this row."""
-    return any((row.world, row.normalise) == bar[:2] and row.name in bar[2:4] for bar in BARS)
+    """Whether a bar looks at this row, or it is the `none` beside one: every table has differences to it."""
+    return any((row.world, row.normalise) == bar[:2] and row.name in (*bar[2:4], "none") for bar in BARS)
 
 
 @lru_cache(2)

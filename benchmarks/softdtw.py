@@ -166,8 +166,10 @@ def clock_rate() -> float:
 
 
 def multiply_adds_per_second() -> float:
-    """What NumPy's matrix product reaches on this core: the limit above assumes two 512-bit multiply-adds a cycle, which
-    processors with a data path half as wide, or BLAS on them, can't have."""
+    """What NumPy's float32 matrix product reaches on this core.
+
+    The limit assumes two 512-bit multiply-adds a cycle, which processors with a narrower data path don't have.
+    """
     size = 1024
     matrix = np.full((size, size), 0.5, np.float32)
     (seconds,) = cpu_seconds((lambda: matrix @ matrix, 15))
