@@ -27,7 +27,7 @@ def blocks(page: Path, kind: str) -> list[str]:
 
 def commands(page: Path) -> list[list[str]]:
     """The words of every command of a page: in blocks of sh, and in indented or inline lines that begin with one."""
-    text = page.read_text()
+    text = page.read_text().replace("\\\n", "")  # lines that go on
     lines = [line for kind in ("sh", "sh cloud") for block in blocks(page, kind) for line in block.splitlines()]
     lines = [line for line in "\n".join(lines).replace("\\\n", "").splitlines() if line.strip()]
     lines += re.findall(r"^ {4}((?:agser|make) .*)$", text, re.M) + re.findall(r"`((?:agser|make) [^`\n]*)`", text)
