@@ -82,7 +82,7 @@ def test_every_figure_is_drawn_with_a_description(browser, address, inputs, size
              return [box.width, box.height, svg.querySelectorAll('path').length, label.length];
            })"""
     )
-    assert len(drawn) == 13 + len(inputs.atlas.table)
+    assert len(drawn) == 14 + len(inputs.atlas.table)
     for width, height, paths, words in drawn:
         assert width > 100 and height > 60 and paths >= 3 and words > 20
     outside = browser.execute_script(
