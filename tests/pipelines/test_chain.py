@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from agser_core import media
-from agser_core.chain import analyse_output, cluster_output, extract_output
+from agser_core.chain import analyse_output, cluster_output, evaluate_output, extract_output
 from agser_core.errors import AgserError
 from agser_core.experiment import load_experiment
 from agser_core.extracted import extracted_corpora
@@ -231,8 +231,8 @@ def test_training_with_ray_train_is_the_fit_of_the_matrix(finished):
     """One trainer: the same direction, method and seed give the same losses in both stages."""
     run, _ = finished
     (trained,) = run.output.glob("train/*/history/*.parquet")
-    (matrix,) = run.output.glob("evaluate/*/history/*.parquet")
-    rows = pd.read_parquet(matrix).query("direction == 'alder->birch' and method == 'ag'")
+    matrix = evaluate_output(load_experiment(str(run.config))).table("history").to_pandas()
+    rows = matrix.query("direction == 'alder->birch' and method == 'ag'")
     assert pd.read_parquet(trained)["loss"].tolist() == pytest.approx(rows["loss"].tolist(), rel=1e-6)
 
 

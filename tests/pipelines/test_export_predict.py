@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from agser_core.bundle.export import bundle_folder
-from agser_core.chain import train_output
+from agser_core.chain import evaluate_output, train_output
 from agser_core.experiment import load_experiment
 from pipelines import cli
 
@@ -59,8 +59,8 @@ def test_every_extracted_corpus_gets_a_data_card(extracted):
 def test_a_file_with_its_transcript_is_predicted_as_in_the_evaluation(exported, clips, tmp_path):
     """The same decoding, phones, vectors, normalisation and weights: the bundle lost nothing on its way."""
     run, folder, _ = exported
-    (file,) = run.output.glob("evaluate/*/predictions/*.parquet")
-    tested = pd.read_parquet(file).query("direction == 'alder->birch' and method == 'ag'").set_index("clip_id")
+    matrix = evaluate_output(load_experiment(str(run.config))).table("predictions").to_pandas()
+    tested = matrix.query("direction == 'alder->birch' and method == 'ag'").set_index("clip_id")
     words = pd.concat(pd.read_parquet(part) for part in run.output.glob("extract/birch/*/clips/*.parquet"))
     rows = words[words["clip_id"].isin(tested.index)][["audio_uri", "transcript"]]
     rows.rename(columns={"audio_uri": "file"}).to_csv(tmp_path / "clips.csv", index=False)
