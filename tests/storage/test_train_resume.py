@@ -28,9 +28,9 @@ def jobs(server, tmp_path_factory) -> Jobs:
     return jobs
 
 
-@pytest.fixture(scope="module")
-def whole(jobs) -> list[float]:
-    """The losses of a training that nothing stopped."""
+@pytest.fixture
+def whole(jobs, signed_in) -> list[float]:
+    """The losses of a training that nothing stopped; after the first time the stage is done before."""
     jobs.run("train", EPOCHS)
     return losses(jobs)
 
