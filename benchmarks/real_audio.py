@@ -23,7 +23,6 @@ from sklearn.svm import SVC
 
 from agser_core.chain import evaluate_output
 from agser_core.corpora.clip import CLASSES
-from agser_core.evaluation.published import published_results
 from agser_core.evaluation.summary import summarise
 from agser_core.experiment import Experiment, load_experiment
 from agser_core.extracted import ExtractedCorpus, extracted_corpora
@@ -42,10 +41,6 @@ BARS = [
     ("speaker", "ravdess->emodb", 55),
     ("speaker", "emodb->ravdess", 55),
 ]
-PUBLISHED = {"ravdess->emodb": ("crema_d->msp_improv", "msp_podcast->biic_podcast")}
-PUBLISHED |= {"emodb->ravdess": ("msp_improv->crema_d", "biic_podcast->msp_podcast")}
-PUBLISHED |= {"ravdess->ravdess": ("crema_d->crema_d",), "emodb->emodb": ("msp_improv->msp_improv",)}
-"""Directions of the papers, which have other corpora: they stand in a column of their own."""
 
 _FUNCTIONALS = """
 import sys, opensmile, pandas
@@ -112,20 +107,12 @@ def svm(experiment: Experiment, corpora: dict[str, ExtractedCorpus], vectors: di
     return pd.concat(rows, ignore_index=True)
 
 
-def published(direction: str, method: str) -> str:
-    """The papers' UAR of that method, in their direction."""
-    known = published_results().set_index(["direction", "method"])["uar"]
-    found = [f"{known[there, method]:.1f}" for there in PUBLISHED[direction] if (there, method) in known.index]
-    return found[0] if found else ""
-
-
 def table(direction: str, found: pd.DataFrame) -> list[str]:
     """One direction as Markdown."""
     lines = [
         f"\n### {direction}\n",
-        "| inputs normalised | method | seeds | UAR % | 95 % interval | sd of seeds | to `none` | p (Holm) | "
-        "published, other corpora |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| inputs normalised | method | seeds | UAR % | 95 % interval | sd of seeds | to `none` | p (Holm) |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in found[found["direction"] == direction].itertuples():
         difference = "" if pd.isna(row.difference) else f"{100 * row.difference:+.1f}"
@@ -133,7 +120,7 @@ def table(direction: str, found: pd.DataFrame) -> list[str]:
         spread = "" if pd.isna(row.uar_sd) else f"{100 * row.uar_sd:.1f}"
         lines.append(
             f"| {row.normalise} | {row.method} | {row.seeds} | {100 * row.uar_mean:.1f} | {100 * row.uar_low:.1f} to "
-            f"{100 * row.uar_high:.1f} | {spread} | {difference} | {p} | {published(direction, row.method)} |"
+            f"{100 * row.uar_high:.1f} | {spread} | {difference} | {p} |"
         )
     return lines
 

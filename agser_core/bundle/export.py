@@ -86,7 +86,10 @@ def export_bundle(experiment: Experiment, source: str, target: str) -> BundleFac
     }
     speech = experiment.extract.speech
     encoder = load_encoder(speech.encoder, layers=speech.layers, device=speech.device)
+    graphs = {onnx.ENCODER: onnx.encoder_bytes(encoder)} if experiment.export.encoder_onnx else {}
     network = load_network(weights, settings)
+    if onnx.exporter_is_there():
+        graphs[onnx.HEAD] = onnx.head_bytes(network)
     model = Model(BundleFacts(**facts, files={}), network, encoder, {})
     tensors = {NETWORK + name: tensor.contiguous() for name, tensor in weights.items()}
     if settings.normalise != "none":
@@ -100,12 +103,8 @@ def export_bundle(experiment: Experiment, source: str, target: str) -> BundleFac
     cards = {
         f"DATA_CARD-{name}.md": data_card(experiment.corpora[name], corpora[name]) for name in {source: 0, target: 0}
     }
-    files = {WEIGHTS: save_tensors(tensors), CARD: model_card(facts, experiment).encode()}
+    files = {WEIGHTS: save_tensors(tensors), CARD: model_card(facts, experiment).encode(), **graphs}
     files |= {name: text.encode() for name, text in cards.items()}
-    if onnx.exporter_is_there():
-        files[onnx.HEAD] = onnx.head_bytes(network)
-    if experiment.export.encoder_onnx:
-        files[onnx.ENCODER] = onnx.encoder_bytes(encoder)
     write_bundle(bundle_folder(experiment), facts, files)
     return BundleFacts(**facts, files={name: "" for name in files})
 

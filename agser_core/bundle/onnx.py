@@ -23,6 +23,7 @@ HEAD, ENCODER = "head.onnx", "encoder.onnx"
 _OPSET = 18
 _MOST_PHONES = 4096  # of a clip: a minute has some 800
 _SAMPLES = (800, 60 * SAMPLING_RATE)  # of a clip: 50 ms to a minute
+_LARGEST = 2 * 10**9  # bytes; an ONNX file is one protobuf message, which ends at 2 GiB
 
 
 class _Head(nn.Module):
@@ -69,16 +70,23 @@ def encoder_bytes(encoder: Encoder) -> bytes:
 
     Input `waveform`: float32 [samples] at 16 kHz in [-1, 1], 50 ms to a minute, of one clip. Output `frames`: float32
     [frames, layers, dimension], which pooling over each phone and `Model.normalised` make the head's input. Raises
-    AgserError without the extra `onnx`, for the embedded encoder, and for Whisper.
+    AgserError without the extra `onnx`, for the embedded encoder, for Whisper, and for weights of 2 GB or more.
     """
     if not encoder.pretrained:
         raise AgserError(
             f"the encoder {encoder.name!r} is signal processing in NumPy and has no ONNX form: "
             "export without it (export.encoder_onnx=false)"
         )
+    module = encoder.graph()
+    size = sum(weight.numel() * weight.element_size() for weight in module.parameters())
+    if size > _LARGEST:
+        raise AgserError(
+            f"the weights of {encoder.name!r} take {size / 1e9:.1f} GB, an ONNX file ends at 2: export without it "
+            "(export.encoder_onnx=false)"
+        )
     example = 0.1 * torch.randn(SAMPLING_RATE, generator=torch.Generator().manual_seed(0))
     samples = torch.export.Dim("samples", min=_SAMPLES[0], max=_SAMPLES[1])
-    return _exported(encoder.graph(), example, samples, "waveform", ["frames"])
+    return _exported(module, example, samples, "waveform", ["frames"])
 
 
 def _exported(
@@ -88,7 +96,7 @@ def _exported(
     if not exporter_is_there():
         raise AgserError("ONNX export needs the extra 'onnx': pip install 'agser[onnx]'")
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of the exporter to itself
+        warnings.simplefilter("ignore", FutureWarning)  # of the exporter to itself
         program = torch.onnx.export(
             module,
             (example,),

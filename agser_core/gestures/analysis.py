@@ -16,6 +16,7 @@ from agser_core.gestures.sanity import choose_pair_of_clusters, sanity_curves
 from agser_core.gestures.segments import mouth_source
 from agser_core.outputs import StageOutput
 from agser_core.ragged import Ragged
+from agser_core.speech.pooling import varies_within_clips
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ def analyse_sound(
 
 
 def _vectors(table: pd.DataFrame, corpora: Sequence[ExtractedCorpus]) -> np.ndarray:
-    """Phone vectors of the segments, all layers averaged, standardised within each corpus: float32 [N, dimension]."""
+    """Phone vectors of the segments, all layers averaged, standardised within each corpus: float32 [N, dimension];
+    without the dimensions that are the same all over a clip."""
     vectors = None
     for corpus in corpora:
         phones, (layers, dimension) = corpus.phone_vectors(), corpus.manifest["vector_shape"]
@@ -116,4 +118,4 @@ def _vectors(table: pd.DataFrame, corpora: Sequence[ExtractedCorpus]) -> np.ndar
             vectors = np.empty((len(table), dimension), np.float32)
         deviation = values.std(axis=0)
         vectors[own] = (values - values.mean(axis=0)) / np.where(deviation > 1e-6, deviation, 1)
-    return vectors
+    return vectors[:, varies_within_clips(vectors, (table["corpus"] + "/" + table["clip_id"]).to_numpy(str))]

@@ -52,7 +52,8 @@ class SegmentSource:
         """Looks through Parquet files; reads two columns, a row group at a time.
 
         Args:
-            clips: partition and speaker of the clips that take part, by clip_id.
+            clips: partition and speaker of the clips that take part, by clip_id; speakers named as no other corpus
+                names its own, where sources are to be added.
         """
         groups, seen = [], np.zeros(len(clips), bool)
         partitions = pd.Categorical(clips["partition"], categories=PARTITIONS).codes
@@ -126,7 +127,9 @@ def mouth_source(corpora: Sequence[ExtractedCorpus], split: SplitSettings | None
     for corpus in corpora:
         clips = corpus.clips.set_index("clip_id")
         partition = "all" if split is None else corpus.partition(split, fold)
-        sources.append(SegmentSource.scan(corpus.output.files("segments"), clips.assign(partition=partition)))
+        speaker = corpus.name + "/" + clips["speaker"]  # two corpora may number theirs alike
+        clips = clips.assign(partition=partition, speaker=speaker)
+        sources.append(SegmentSource.scan(corpus.output.files("segments"), clips))
     source = sources[0]
     for further in sources[1:]:
         source += further

@@ -1,4 +1,4 @@
-"""Frame vectors to phone vectors."""
+"""Frame vectors to phone vectors, and which of their dimensions tell phones of one clip apart."""
 
 from collections.abc import Sequence
 
@@ -27,3 +27,25 @@ def pool(frames: np.ndarray, frame_rate: float, phones: Sequence[Phone]) -> np.n
             last = first + 1
         vector[:] = frames[max(first, 0) : last].mean(axis=0, dtype=np.float64)
     return pooled
+
+
+def varies_within_clips(vectors: np.ndarray, clip: np.ndarray) -> np.ndarray:
+    """Dimensions that tell the phones of one clip apart: bool [dimension].
+
+    An encoder may append what is the same at every frame of a clip (the embedded one appends functionals of the whole
+    clip). Clusters of single sounds are taken without them, or the clips would be the clusters. A dimension counts
+    where at least 1e-4 of its variance lies within clips; where none does (a row a clip), all are taken.
+
+    Args:
+        vectors: [n_phones, dimension].
+        clip: [n_phones] clip of each row, any type that sorts.
+
+    >>> varies_within_clips(np.array([[0, 5], [1, 5], [0, 7], [1, 7]]), np.array(["a", "a", "b", "b"]))
+    array([ True, False])
+    """
+    _, clip, rows = np.unique(clip, return_inverse=True, return_counts=True)
+    in_order = np.argsort(clip, kind="stable")
+    means = np.add.reduceat(vectors[in_order], np.cumsum(rows) - rows, dtype=np.float64) / rows[:, None]
+    within = np.mean((vectors - means[clip]) ** 2, axis=0)
+    varies = within > 1e-4 * vectors.var(axis=0, dtype=np.float64)
+    return varies | ~varies.any()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -187,3 +188,12 @@ def test_an_encoder_without_onnx_form_says_so(tiny_model, kind, words):
 
     with pytest.raises(AgserError, match=words):
         encoder_bytes(load_encoder(kind if kind == "embedded" else tiny_model(kind)))
+
+
+def test_weights_beyond_what_an_onnx_file_holds_are_refused():
+    from agser_core.bundle.onnx import encoder_bytes
+
+    giant = torch.nn.Linear(30_000, 30_000, device="meta")  # takes no memory
+    encoder = SimpleNamespace(pretrained=True, name="giant", graph=lambda: giant)
+    with pytest.raises(AgserError, match="giant.*3.6 GB.*encoder_onnx=false"):
+        encoder_bytes(encoder)

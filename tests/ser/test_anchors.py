@@ -61,6 +61,22 @@ def test_acoustic_clusters_follow_the_sound_not_the_corpus(small_pair):
     assert set(common) <= set(anchor.source[0].numpy()[source.is_vowel])
 
 
+def test_acoustic_clusters_are_of_sounds_where_half_of_a_vector_is_of_its_clip(small_pair):
+    """As with the embedded encoder, which appends functionals of the whole clip: here 30 of them, far louder."""
+
+    def with_functionals(data):
+        functionals = np.random.default_rng(len(data)).normal(0, 5, (len(data), 1, 30))[data.clip_of_phone]
+        heard = data.read(np.arange(len(data.phone)))
+        functionals = np.broadcast_to(functionals, (len(heard), heard.shape[1], 30))
+        vectors = np.concatenate([heard, functionals], axis=2).astype(np.float32)
+        return replace(data, vectors=vectors, rows=None)
+
+    source, target = sides(small_pair)
+    plain = METHODS["acoustic_clusters"](source, target, TrainSettings(), 0).source[0].numpy()
+    loud = METHODS["acoustic_clusters"](*map(with_functionals, (source, target)), TrainSettings(), 0).source[0].numpy()
+    assert np.array_equal(plain, loud)
+
+
 def test_a_key_that_one_corpus_hardly_uses_takes_no_part():
     """Shares of key 2: 40 % in the source, 4 % in the target: a ratio of 10 %, below the threshold of 25 %."""
     source = Keys(np.repeat([0, 1, 2], [30, 30, 40]))

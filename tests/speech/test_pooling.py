@@ -5,6 +5,7 @@ import pytest
 
 from agser_core.phones.interval import Phone
 from agser_core.speech import pool
+from agser_core.speech.pooling import varies_within_clips
 
 
 def test_means_equal_a_plain_loop():
@@ -37,3 +38,15 @@ def test_no_frames_no_pool():
     with pytest.raises(ValueError, match="no frames"):
         pool(np.zeros((0, 1, 2)), 100, [Phone("AA", 0, 1)])
     assert pool(np.zeros((5, 1, 2)), 100, []).shape == (0, 1, 2)
+
+
+def test_what_is_the_same_all_over_a_clip_does_not_vary_within_it():
+    generator = np.random.default_rng(0)
+    clip = generator.permutation(np.repeat(["c", "a", "b"], [5, 1, 4]))  # in any order
+    of_clip = {"a": 3.0, "b": -1.0, "c": 250.0}
+    functional = np.array([of_clip[name] for name in clip])
+    vectors = np.column_stack(
+        [functional, generator.normal(size=10), np.full(10, 0.1), functional + 1e-4 * (clip > "b")]
+    )
+    assert varies_within_clips(vectors.astype(np.float32), clip).tolist() == [False, True, False, False]
+    assert varies_within_clips(vectors[:3], np.arange(3)).all()  # a row a clip: nothing to judge by
