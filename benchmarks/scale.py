@@ -6,14 +6,19 @@ the object store spills, or where the driver's memory outgrows its bound.
 
 rates: what a clip of a corpus costs extraction.
 
-workers: strong scaling (the same work by one and by two workers) and weak scaling (twice the work by two) of extraction
-and of the evaluation matrix, on generated corpora, and the serial share that follows (Karp and Flatt, Communications of
-the ACM 33, 1990). Of the k-means: benchmarks/softdtw_ray.py.
+workers: strong scaling (the same work by one and by two workers) and weak scaling (twice the work by two) of every
+stage that spreads, on generated corpora, and the serial share that follows (Karp and Flatt, Communications of the ACM
+33, 1990), the start of the workers included.
+
+starts: how long Ray and a worker take to be there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -221,72 +226,196 @@ def karp_flatt(speedup: float, workers: int) -> float:
 
 
 class Timed:
-    """Stages of generated corpora as commands on one started Ray session, with their wall seconds."""
+    """Stages of generated corpora on a Ray session of so many CPUs, with their seconds; Ray's start not among them."""
 
-    def __init__(self, folder: Path, speakers: int, sentences: int):
+    def __init__(self, folder: Path):
+        self.folder, self.runs = folder, 0
         corpora = {name: {"adapter": "sample", "path": str(folder / "data" / name)} for name in ("alder", "birch")}
         self.content = {
             "name": "scale",
-            "output": "",
+            "output": str(folder / "run"),
             "corpora": corpora,
-            "sample": {"folder": str(folder / "data"), "speakers": speakers, "sentences": sentences},
+            "sample": {"folder": str(folder / "data"), "speakers": 4, "sentences": 3},
             "extract": {"clips_per_unit": 2},
             "split": {"groups": 3, "test_groups": 1},
             "cluster": {"n_clusters": 8, "restarts": 1},
             "train": {"epochs": 20},
-            "evaluate": {"methods": ["none", "ag"], "seeds": [0, 1], "bootstrap": 100},
+            "evaluate": {"methods": ["none", "ag"], "seeds": [0], "bootstrap": 20},
+            "ray": {"extract_memory_gb": 1},
         }
-        self.folder, self.runs = folder, 0
+        self.scratch = Path(tempfile.mkdtemp(dir=folder))
 
-    def experiment(self, output: str | None = None, **groups):
-        """An experiment with an output of its own, or with a given one."""
+    def fresh(self) -> int:
+        """A number that no earlier run had, as long as a week has not gone by."""
         self.runs += 1
-        content = {**self.content, "output": output or str(self.folder / f"run-{self.runs}"), **groups}
-        file = self.folder / f"{self.runs}.yaml"
-        file.write_text(yaml.safe_dump(content))
-        return load_experiment(str(file))
+        return int(time.time()) % 10**6 * 100 + self.runs
+
+    def file(self, content: dict) -> str:
+        place = self.scratch / f"{self.fresh()}.yaml"
+        place.write_text(yaml.safe_dump(content))
+        return str(place)
+
+    def experiment(self, **groups):
+        return load_experiment(self.file({**self.content, **groups}))
+
+    def extraction(self, share: float):
+        """All clips, or those of one corpus."""
+        from pipelines import extract
+
+        names = ["alder", "birch"][: round(2 * share)]
+        corpora = {name: self.content["corpora"][name] for name in names}
+        experiment = self.experiment(output=str(self.scratch / str(self.fresh())), corpora=corpora)
+        return lambda: extract.run(experiment)
+
+    def clustering(self, share: float):
+        """300,000 segments, held by an actor a CPU: loading, ten clusters, five iterations."""
+        import ray
+
+        from benchmarks.softdtw_ray import wall, write_table
+        from pipelines.distributed_kmeans import ActorShards
+
+        folder = self.folder / f"segments-{share}"
+        folder.mkdir(exist_ok=True)
+        source = write_table(folder, round(300_000 * share))
+
+        def fit() -> None:
+            shards = ActorShards(source, int(ray.cluster_resources()["CPU"]))
+            wall(shards)
+            shards.close()
+
+        return fit
+
+    def evaluation(self, share: float):
+        """24 fits, with seeds of their own, so that no run finds the cells of another."""
+        from pipelines import evaluate
+
+        first = self.fresh() * 10
+        seeds = [first + i for i in range(round(4 * share))]
+        experiment = self.experiment(evaluate={**self.content["evaluate"], "seeds": seeds})
+        return lambda: evaluate.run(experiment)
+
+    def search(self, share: float):
+        """16 trials, both ways, no final fits."""
+        from agser_core.tuning.study import load_study
+        from pipelines import tune
+
+        content = {"name": "scale", "seeds": [0], "final_seeds": [], "scheduler": "none", "search": "random"}
+        content["space"] = {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
+        content |= {"experiment": self.file(self.content), "trials": round(16 * share), "seed": self.fresh()}
+        study = load_study(self.file(content))
+        return lambda: tune.run(study)
+
+    def seconds(self, work, cpus: int) -> tuple[float, float]:
+        """Wall seconds of a piece of work, and CPU seconds that the driver spent in it."""
+        with local_ray(cpus):
+            started, spent = time.perf_counter(), time.process_time()
+            work()
+            return time.perf_counter() - started, time.process_time() - spent
 
 
-def seconds(action) -> float:
-    started = time.perf_counter()
-    action()
-    return time.perf_counter() - started
+SCALED = {
+    "extract": (Timed.extraction, "96 clips"),
+    "cluster": (Timed.clustering, "300,000 segments"),
+    "evaluate": (Timed.evaluation, "24 fits"),
+    "tune": (Timed.search, "16 trials"),
+}
+
+
+@contextlib.contextmanager
+def local_ray(cpus: int):
+    """Ray on this machine with so many CPUs; the stages use it, as they find it."""
+    import ray
+
+    ray.init(address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 @main.command()
-def workers() -> None:
-    """Strong and weak scaling of one and two workers."""
-    from agser_core.experiment import RaySettings
-    from pipelines import cluster, evaluate, extract, sample
-    from pipelines.ray_session import ray_session
+@click.argument("stages", nargs=-1, metavar="[STAGE]...")
+@click.option("--folder", metavar="FOLDER", help="Keep clips and figures here, for another call with other stages.")
+@click.option("--repeats", default=2, show_default=True, help="The best of so many runs counts.")
+@click.option("--plot", metavar="FILE", help="Draw the figures as SVG.")
+def workers(stages: tuple[str, ...], folder: str | None, repeats: int, plot: str | None) -> None:
+    """Strong and weak scaling of one and two workers: half of the work by one, all by one, all by two."""
+    from pipelines import cluster, extract, sample
 
-    with tempfile.TemporaryDirectory() as name, ray_session(RaySettings()):
-        made = Timed(Path(name), speakers=4, sentences=3)
-        half = Timed(Path(name) / "half", speakers=4, sentences=3)
-        half.folder.mkdir()
-        half.content["corpora"] = {"alder": made.content["corpora"]["alder"]}
+    with contextlib.ExitStack() as kept:
+        place = Path(folder or kept.enter_context(tempfile.TemporaryDirectory())).absolute()
+        place.mkdir(exist_ok=True)
+        made = Timed(place)
+        kept.callback(shutil.rmtree, made.scratch)
         sample.run(made.experiment())
-        extraction = []
-        for work, count in ((half, 1), (made, 1), (made, 2)):
-            experiment = work.experiment(ray={"extract_workers": count, "extract_memory_gb": 1})
-            extraction.append(seconds(lambda experiment=experiment: extract.run(experiment)))
-        show("extraction, 48 or 96 clips", *extraction)
-        cluster.run(experiment)
-        fits = []
-        for seeds, cpus in (([0], 2), ([1, 2], 2), ([3, 4], 1)):  # other seeds, so that no run finds cells of another
-            matrix = {**made.content["evaluate"], "seeds": seeds}
-            some = made.experiment(experiment.output, evaluate=matrix, ray={"evaluate_cpus": cpus})
-            fits.append(seconds(lambda some=some: evaluate.run(some)))
-        show("evaluation, 6 or 12 fits", *fits)
+        if {"evaluate", "tune"} & set(stages or SCALED):
+            extract.run(made.experiment())
+            cluster.run(made.experiment())
+        file = place / "figures.json"
+        figures = json.loads(file.read_text()) if file.exists() else {}
+        for stage in stages or SCALED:
+            make, _ = SCALED[stage]
+            runs = [
+                [made.seconds(make(made, share), cpus) for share, cpus in ((0.5, 1), (1, 1), (1, 2))]
+                for _ in range(repeats)
+            ]
+            figures[stage] = [min(times) for times in zip(*runs, strict=True)]
+            file.write_text(json.dumps(figures))
+        click.echo("stage          what               half, 1   all, 1   all, 2  strong    weak  serial  driver's CPU")
+        for stage, found in figures.items():
+            show(stage, SCALED[stage][1], found)
+        if plot:
+            draw_workers(figures, plot)
 
 
-def show(what: str, half: float, one_worker: float, two_workers: float) -> None:
-    """half: half of the work by one worker; the others: all of it."""
+def show(stage: str, what: str, found: list[tuple[float, float]]) -> None:
+    """found: wall seconds and the driver's CPU seconds of half of the work by one worker, of all by one, by two."""
+    (half, _), (one_worker, _), (two_workers, driver) = found
     strong, weak = one_worker / two_workers, half / two_workers
     click.echo(
-        f"{what}: half by one {half:.1f} s, all by one {one_worker:.1f} s, all by two {two_workers:.1f} s; "
-        f"strong scaling {strong:.2f} x ({strong / 2:.0%}), weak {weak:.0%}, serial share {karp_flatt(strong, 2):.1%}"
+        f"{stage:15}{what:18}{half:7.1f} s{one_worker:7.1f} s{two_workers:7.1f} s{strong:6.2f} x{weak:8.0%}"
+        f"{karp_flatt(strong, 2):8.1%}{driver:8.1f} s ({driver / one_worker:.1%})"
     )
+
+
+def draw_workers(figures: dict[str, list], file: str) -> None:
+    """Strong scaling (speed of two workers over one) and weak (time of half by one over all by two), by stage."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    names, walls = list(figures), [[wall for wall, _ in found] for found in figures.values()]
+    figure, panels = pyplot.subplots(1, 2, figsize=(8, 3), layout="constrained")
+    values = [one / two for _, one, two in walls], [half / two for half, _, two in walls]
+    labels = ("strong: speed of two workers over one", "weak: twice the work by two workers")
+    for panel, heights, label, ideal in zip(panels, values, labels, (2, 1), strict=True):
+        bars = panel.bar(names, heights, color="#4878a8")
+        panel.bar_label(bars, fmt="%.2f")
+        panel.axhline(ideal, color="gray", linestyle="--")
+        panel.set(title=label, ylim=(0, 1.15 * ideal))
+        panel.title.set_size(9)
+    figure.savefig(file, metadata={"Date": None})
+
+
+@main.command()
+@click.option("--repeats", default=3, show_default=True, help="The median of so many counts.")
+def starts(repeats: int) -> None:
+    """What comes once a job or a worker, before any work: Ray, and a worker with what a fit imports."""
+    import ray
+
+    def load() -> None:
+        import agser_core.ser.trainer  # noqa: F401
+
+    found = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        with local_ray(2):
+            up = time.perf_counter()
+            ray.get(ray.remote(load).remote())
+            found.append((up - started, time.perf_counter() - up))
+    for name, times in zip(("Ray on this machine", "a worker with PyTorch"), zip(*found, strict=True), strict=True):
+        click.echo(f"{name}: {statistics.median(times):.1f} s ({min(times):.1f} to {max(times):.1f})")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Submit: upload this code and run a stage as a job of a Ray cluster, by `ray job submit`."""
 
+import importlib
 import json
 import os
 import shutil
@@ -22,15 +23,32 @@ _UPLOADED = ("agser_core", "pipelines", "tune_configs", "constraints.txt", "pypr
 _LAST = ".last-job"
 
 
-def entrypoint(stage: str, config: str, overrides: tuple[str, ...]) -> list[str]:
+def entrypoint(stage: str, config: str | None, arguments: tuple[str, ...]) -> list[str]:
     """The command that a job runs on the head node."""
-    return ["python", "-m", "pipelines.cli", stage, "-c", config, *overrides]
+    return ["python", "-m", "pipelines.cli", stage, *(["-c", config] if config else []), *arguments]
 
 
-def gather(folder: Path, config: Path) -> str:
+def files_of(stage: str, config: str, arguments: tuple[str, ...]) -> list[Path]:
+    """The file that a stage is given and all files that it names; none where a stage takes none.
+
+    Raises ConfigError for a mistake in them or in the settings: it shows here, in a second.
+    """
+    settings = tuple(argument for argument in arguments if not argument.startswith("-"))
+    if stage == "tune":
+        from agser_core.tuning.study import load_study  # with PyTorch, which takes seconds
+
+        return load_study(config, settings).files
+    command = importlib.import_module(f"pipelines.{stage}").main
+    if not any("--config" in parameter.opts for parameter in command.params):
+        return []
+    load_experiment(config, settings)
+    return [Path(config)]
+
+
+def gather(folder: Path, files: list[Path]) -> str | None:
     """Copy what a job needs into an empty folder: the code and the experiment files, never data, models or .git.
 
-    Returns where the experiment file is, relative to the folder.
+    files: as `files_of` tells. Returns where the first of them is, relative to the folder.
     """
     for name in _UPLOADED:
         source = _ROOT / name
@@ -38,10 +56,17 @@ def gather(folder: Path, config: Path) -> str:
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
         else:
             shutil.copy(source, folder / name)
-    if config.resolve().is_relative_to(_ROOT / "tune_configs"):
-        return str(config.resolve().relative_to(_ROOT))
-    shutil.copy(config, folder / config.name)
-    return config.name
+    if not files:
+        return None
+    found = [file.resolve() for file in files]
+    if all(file.is_relative_to(_ROOT / "tune_configs") for file in found):
+        return str(found[0].relative_to(_ROOT))
+    above = os.path.commonpath([file.parent for file in found])  # they name each other by relative paths
+    places = [folder / "experiment" / file.relative_to(above) for file in found]
+    for file, place in zip(found, places, strict=True):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, place)
+    return str(places[0].relative_to(folder))
 
 
 def runtime_environment(install: bool) -> dict:
@@ -60,33 +85,32 @@ def runtime_environment(install: bool) -> dict:
 
 @click.command("submit", context_settings={"ignore_unknown_options": True})
 @click.argument("stage", type=click.Choice(list(STAGES)))
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE | OPTION]...")
-@click.option("-c", "--config", default=str(SAMPLE), metavar="FILE", help="Experiment file. Default: the sample's.")
+@click.argument("arguments", nargs=-1, metavar="[KEY=VALUE | OPTION]...")
+@click.option("-c", "--config", default=str(SAMPLE), metavar="FILE", help="Experiment or study. Default: the sample's.")
 @click.option("--address", default="http://127.0.0.1:8265", help="The job server. Default: port 8265 here.")
 @click.option("--no-wait", is_flag=True, help="Return at once; `make logs` shows what the job says.")
 @click.option("--install", is_flag=True, help="Install the pinned packages on nodes whose image lacks them: minutes.")
 @click.option("--limit-mb", default=20.0, help="Refuse an upload above so many MB. Default: 20.")
 def main(
-    stage: str, overrides: tuple[str, ...], config: str, address: str, no_wait: bool, install: bool, limit_mb: float
+    stage: str, arguments: tuple[str, ...], config: str, address: str, no_wait: bool, install: bool, limit_mb: float
 ):
     """Run a STAGE on a Ray cluster as a job.
 
-    Further arguments are the stage's: settings, and options such as --price-per-hour=0.05. Uploads this code, so that
-    the cluster runs what you have here. The same command again resumes: a stage does only what is missing. The exit
-    code is 1 where the job failed, 2 for an error in what you asked for.
+    Further arguments are the stage's: settings, options such as --price-per-hour=0.05, files. Uploads this code, so
+    that the cluster runs what you have here. The same command again resumes: a stage does only what is missing. The
+    exit code is 1 where the job failed, 2 for an error in what you asked for.
     """
     try:
-        settings = tuple(override for override in overrides if not override.startswith("-"))
-        load_experiment(config, settings)  # a mistake in the file shows here, in a second
-        sys.exit(_submit(stage, config, overrides, address, no_wait, install, limit_mb))
+        given = files_of(stage, config, arguments)
+        sys.exit(_submit(stage, given, arguments, address, no_wait, install, limit_mb))
     except AgserError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(EXIT_ERROR)
 
 
-def _submit(stage, config, overrides, address, no_wait, install, limit_mb) -> int:
+def _submit(stage, given, arguments, address, no_wait, install, limit_mb) -> int:
     with tempfile.TemporaryDirectory(prefix="agser-") as folder:
-        there = gather(Path(folder), Path(config))
+        there = gather(Path(folder), given)
         files = [file for file in Path(folder).rglob("*") if file.is_file()]
         size = sum(file.stat().st_size for file in files) / 1e6
         if size > limit_mb:
@@ -100,7 +124,7 @@ def _submit(stage, config, overrides, address, no_wait, install, limit_mb) -> in
         options = ["--address", address, "--working-dir", folder, "--submission-id", job]
         options += ["--runtime-env-json", json.dumps(runtime_environment(install)), *(["--no-wait"] if no_wait else [])]
         ray = Path(sys.executable).with_name("ray")
-        done = subprocess.run([ray, "job", "submit", *options, "--", *entrypoint(stage, there, overrides)])
+        done = subprocess.run([ray, "job", "submit", *options, "--", *entrypoint(stage, there, arguments)])
         Path(_LAST).write_text(job)
         return done.returncode
 

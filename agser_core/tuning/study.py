@@ -83,10 +83,10 @@ class StudySettings(Settings):
 
 
 class Study:
-    """A study file with all that it names: settings, the experiment, the space."""
+    """A study file with all that it names: settings, the experiment, the space. files: all that were read, it first."""
 
-    def __init__(self, settings: StudySettings, experiment: Experiment, space: SearchSpace):
-        self.settings, self.experiment, self.space = settings, experiment, space
+    def __init__(self, settings: StudySettings, experiment: Experiment, space: SearchSpace, files: list[Path]):
+        self.settings, self.experiment, self.space, self.files = settings, experiment, space, files
 
     @property
     def directions(self) -> list[tuple[str, str]]:
@@ -137,7 +137,8 @@ def load_study(path: str, overrides: tuple[str, ...] = ()) -> Study:
     space = parse_space(parts, experiment.train.fit_settings())
     if not space.parameters:
         raise document.fault(("spaces",), "nothing is searched: name files in spaces, or give entries in space")
-    study = Study(settings, experiment, space)
+    files = dict.fromkeys([Path(path), folder / settings.experiment, *(Path(read.name) for read, _, _ in parts)])
+    study = Study(settings, experiment, space, list(files))
     _check(document, study)
     return study
 

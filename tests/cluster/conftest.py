@@ -71,9 +71,10 @@ class Checkout:
     address: str = ""
 
     def make(self, *arguments: str, code: int = 0) -> str:
+        """What a target of make prints. Fails where its exit code is another one than `code`."""
         settings = ["CONFIG=small.yaml", f"ADDRESS={self.address}"]
         done = subprocess.run(
-            ["make", "-s", *arguments, *settings],
+            ["make", "-s", *settings, *arguments],
             cwd=self.folder,
             env=self.environment,
             text=True,

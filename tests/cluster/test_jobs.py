@@ -1,6 +1,9 @@
 """Every stage through the job server, from an empty environment: a fresh checkout, a fresh installation."""
 
+import contextlib
+import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,6 +24,15 @@ SMALL = {
     "evaluate": {"methods": ["none", "ag"], "seeds": [0], "bootstrap": 50},
     "extract": {"clips_per_unit": 1},
 }
+STUDY = {
+    "name": "small",
+    "experiment": "small.yaml",
+    "space": {"learning_rate": {"low": 1e-3, "high": 1e-2, "log": True}},
+    "trials": 2,
+    "seeds": [0],
+    "final_seeds": [0],
+    "objective": "infomax",
+}
 SAYS = {
     "sample": "sample: 24 clips",
     "extract": "extract birch: 12 clips",
@@ -28,6 +40,7 @@ SAYS = {
     "analyse": "share gestures to",
     "train": "alder->birch, ag, seed 0",
     "evaluate": "evaluate: 6/6 fits",
+    "tune": "tune: winner: trial",
     "report": "report.html",
     "export": "test clips with aligned phones",
     "card": "cards/alder.md",
@@ -38,21 +51,20 @@ SAYS = {
 @pytest.fixture(scope="module")
 def server(checkout, tmp_path_factory):
     """`ray start --head` of that installation, on ports of its own."""
-    import socket
-    import tempfile
-
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0)), two.bind(("127.0.0.1", 0))
-        port, dashboard = one.getsockname()[1], two.getsockname()[1]
+    with contextlib.ExitStack() as kept:
+        ports = [str(kept.enter_context(free_port())) for _ in range(4)]
     (checkout.folder / "small.yaml").write_text(yaml.safe_dump(SMALL))
+    (checkout.folder / "study.yaml").write_text(yaml.safe_dump(STUDY))
     ray = checkout.folder / ".venv" / "bin" / "ray"
     subprocess.run([ray, "get-auth-token", "--generate"], env=checkout.environment, check=True, capture_output=True)
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        head = [ray, "start", "--head", "--block", "--num-cpus=2", f"--port={port}", f"--dashboard-port={dashboard}"]
+        head = [ray, "start", "--head", "--block", "--num-cpus=2", f"--temp-dir={folder}", "--disable-usage-stats"]
+        options = ("--port", "--dashboard-port", "--dashboard-agent-listen-port", "--ray-client-server-port")
+        head += [f"{option}={port}" for option, port in zip(options, ports, strict=True)]
         with open(Path(folder) / "head.log", "w") as log:
-            head += [f"--temp-dir={folder}", "--object-store-memory=300000000", "--disable-usage-stats"]
+            head += ["--object-store-memory=300000000"]
             process = subprocess.Popen(head, env=checkout.environment, cwd=folder, stdout=log, stderr=log)
-        checkout.address = f"http://127.0.0.1:{dashboard}"
+        checkout.address = f"http://127.0.0.1:{ports[1]}"
         try:
             trial = [ray, "job", "submit", "--address", checkout.address, "--", "true"]  # fails until an agent is up
             quiet = {"env": checkout.environment, "capture_output": True}
@@ -61,6 +73,14 @@ def server(checkout, tmp_path_factory):
         finally:
             process.terminate()
             process.wait(60)
+
+
+@contextlib.contextmanager
+def free_port():
+    """A port that nobody has; the usual ones may belong to another Ray of this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        yield free.getsockname()[1]
 
 
 def wait_until(condition, seconds: float) -> None:
@@ -72,9 +92,16 @@ def wait_until(condition, seconds: float) -> None:
 
 def test_every_stage_runs_as_a_job(server):
     for stage, words in SAYS.items():
-        printed = server.make("submit", f"STAGE={stage}")
+        printed = server.make("submit", f"STAGE={stage}", *(["CONFIG=study.yaml"] if stage == "tune" else []))
         assert words in printed and "succeeded" in printed and "Traceback" not in printed, printed
     assert (server.folder / "runs" / "small" / "report.html").exists()
+
+
+def test_a_bundle_predicts_as_a_job(server):
+    (bundle,) = server.folder.glob("runs/small/bundle/*")
+    files = f"{bundle.relative_to(server.folder)} data/small/birch/video/birch-01-anger-1.mp4"
+    printed = server.make("submit", "STAGE=predict", f"SET={files}")
+    assert "birch-01-anger-1" in printed and "succeeded" in printed, printed
 
 
 def test_the_whole_chain_submitted_again_does_nothing(server):

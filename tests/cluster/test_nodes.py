@@ -16,13 +16,14 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from agser_core.chain import evaluate_output, extract_output
+from agser_core.chain import evaluate_output, extract_output, tune_output
 from agser_core.experiment import RaySettings, load_experiment
 from agser_core.gestures.fit_log import FitLog
 from agser_core.gestures.kmeans import SoftDTWKMeans
 from agser_core.gestures.segments import SegmentSource
 from agser_core.softdtw.statistics import BLOCK
 from agser_core.storage import Location
+from agser_core.tuning.study import load_study
 from pipelines.distributed_kmeans import ActorShards
 from pipelines.ray_session import ray_session
 
@@ -37,6 +38,17 @@ SMALL = {
     "train": {"epochs": 3, "batch_size": 8, "network": {"width": 32, "feed_forward": 32, "heads": 2}},
     "evaluate": {"methods": ["none", "ag"], "seeds": [0, 1], "bootstrap": 50},
     "ray": {"extract_workers": 3, "extract_memory_gb": 0.5},
+}
+
+STUDY = {
+    "name": "small",
+    "space": {"learning_rate": {"low": 1e-3, "high": 1e-2, "log": True}, "method": {"choice": ["none", "ag"]}},
+    "trials": 6,
+    "seeds": [0],
+    "final_seeds": [],
+    "search": "random",
+    "scheduler": "none",
+    "objective": "infomax",
 }
 
 
@@ -62,6 +74,20 @@ class Experiment:
     def stage(self, name: str, *overrides: str) -> subprocess.Popen:
         return self.start("pipelines.cli", name, "-c", str(self.config), *overrides)
 
+    def search(self, *overrides: str) -> subprocess.Popen:
+        return self.start("pipelines.cli", "tune", str(self.study()), *overrides)
+
+    def study(self) -> Path:
+        """Six trials whose points do not depend on which of them ends first."""
+        file = self.config.parent / "study.yaml"
+        if not file.exists():
+            file.write_text(yaml.safe_dump({**STUDY, "experiment": self.config.name}))
+        return file
+
+    def searched(self, name: str, *overrides: str) -> pd.DataFrame:
+        study = load_study(str(self.study()), overrides)
+        return tune_output(study.experiment, study.identity()).table(name).to_pandas()
+
     def table(self, name: str, *overrides: str) -> pd.DataFrame:
         experiment = load_experiment(str(self.config), overrides)
         output = evaluate_output(experiment) if name in EVALUATED else extract_output(experiment, "alder")
@@ -71,11 +97,13 @@ class Experiment:
 EXTRACTED = {"clips": ["clip_id"], "tracks": ["clip_id"], "segments": ["clip_id", "position"]}
 EXTRACTED |= {"phone_vectors": ["clip_id", "position"]}
 EVALUATED = ("predictions", "history", "summary")
+SEARCHED = ("trials", "curves", "fits", "best")
+NO_RESULT = ("seconds", "tries_failed")  # ends of columns: how long it took, what was tried again
 
 
 def by_key(table: pd.DataFrame) -> pd.DataFrame:
     """In an order that does not depend on who wrote which part."""
-    table = table[[name for name in table if not name.endswith("seconds")]]  # how long it took is no result
+    table = table[[name for name in table if not name.endswith(NO_RESULT)]]
     keys = [name for name in table if not isinstance(table[name].iloc[0], np.ndarray)]
     return table.sort_values(keys, ignore_index=True)
 
@@ -216,6 +244,35 @@ def test_evaluation_survives_a_lost_node(alone, spread, nodes):
     finished(alone.stage("evaluate", more))
     for name in EVALUATED:
         pd.testing.assert_frame_equal(spread.table(name, more), alone.table(name, more))
+
+
+def assert_same_search(one: Experiment, other: Experiment, *overrides: str) -> None:
+    for name in SEARCHED:
+        tables = [by_key(experiment.searched(name, *overrides)) for experiment in (one, other)]
+        pd.testing.assert_frame_equal(*tables)
+
+
+def test_a_search_spreads_and_finds_the_same(alone, spread, nodes):
+    before = set(nodes.of_actors("ImplicitFunc"))
+    finished(spread.search())
+    where = {node for actor, node in nodes.of_actors("ImplicitFunc").items() if actor not in before}
+    assert len(where) == 3
+    finished(alone.search())
+    assert_same_search(spread, alone)
+
+
+def test_a_search_survives_a_lost_node(alone, spread, nodes):
+    def ended() -> set[Path]:
+        return set(spread.config.parent.glob("run/tune/*/trials/????.json"))
+
+    more, seen = ("seed=1", "train.epochs=20"), ended()
+    job = spread.search(*more)
+    wait_until(lambda: ended() - seen)
+    nodes.lose_one()
+    finished(job)
+    assert spread.searched("trials", *more)["tries_failed"].str.contains("worker lost").any()
+    finished(alone.search(*more))
+    assert_same_search(spread, alone, *more)
 
 
 def table_of_segments(folder: Path) -> SegmentSource:

@@ -1,6 +1,7 @@
 """What a submission uploads, refuses and asks of Ray."""
 
 import json
+import shutil
 import subprocess
 
 import pytest
@@ -9,7 +10,9 @@ from click.testing import CliRunner
 from conftest import ROOT
 
 from agser_core.storage import Location
-from pipelines import submit
+from agser_core.tuning.study import load_study
+from pipelines import cli, submit
+from pipelines.cli import STAGES
 
 
 def test_the_upload_is_code_and_experiment_files_and_nothing_else(tmp_path):
@@ -17,15 +20,38 @@ def test_the_upload_is_code_and_experiment_files_and_nothing_else(tmp_path):
     config.write_text("name: mine")
     folder = tmp_path / "upload"
     folder.mkdir()
-    assert submit.gather(folder, config) == "mine.yaml"
+    assert submit.gather(folder, [config]) == "experiment/mine.yaml"
     top = {path.name for path in folder.iterdir()}
-    assert top == {"agser_core", "pipelines", "tune_configs", "constraints.txt", "pyproject.toml", "mine.yaml"}
+    assert top == {"agser_core", "pipelines", "tune_configs", "constraints.txt", "pyproject.toml", "experiment"}
     kinds = {path.suffix for path in folder.rglob("*") if path.is_file()}
     assert kinds <= {".py", ".yaml", ".toml", ".txt", ".json", ".j2", ".css", ".js"}
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 5e6
     ready = ROOT / "tune_configs" / "experiments" / "sample.yaml"
     (tmp_path / "other").mkdir()
-    assert submit.gather(tmp_path / "other", ready) == "tune_configs/experiments/sample.yaml"
+    assert submit.gather(tmp_path / "other", [ready]) == "tune_configs/experiments/sample.yaml"
+
+
+def test_a_study_goes_with_all_that_it_names(tmp_path):
+    experiments, studies = tmp_path / "experiments", tmp_path / "studies"
+    experiments.mkdir(), studies.mkdir()
+    shutil.copy(ROOT / "tune_configs" / "experiments" / "sample.yaml", experiments / "mine.yaml")
+    (studies / "own.yaml").write_text("network.dropout: {low: 0.1, high: 0.5}")
+    content = {"name": "mine", "experiment": "../experiments/mine.yaml", "spaces": ["own.yaml"]}
+    (studies / "study.yaml").write_text(yaml.safe_dump(content))
+    files = submit.files_of("tune", str(studies / "study.yaml"), ("trials=3", "train.epochs=2"))
+    (tmp_path / "upload").mkdir()
+    there = tmp_path / "upload" / submit.gather(tmp_path / "upload", files)
+    assert load_study(str(there)).identity() == load_study(str(studies / "study.yaml")).identity()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_command_of_a_job_is_one_that_the_stage_takes(stage):
+    """Stages without an experiment file are given none."""
+    config = {"tune": "tune_configs/sample.yaml"}.get(stage, "tune_configs/experiments/sample.yaml")
+    given = submit.files_of(stage, str(ROOT / config), ())
+    command = submit.entrypoint(stage, config if given else None, ())[4:]
+    taken = [option for parameter in cli.main.get_command(None, stage).params for option in parameter.opts]
+    assert bool(given) == ("--config" in taken) == ("-c" in command)
 
 
 def test_a_relative_path_means_the_one_seen_from_the_submission(tmp_path, monkeypatch):
@@ -72,6 +98,7 @@ def test_it_is_ray_job_submit(ray_called, tmp_path):
     [
         (["extract", "extract.sppech.encoder=x"], "did you mean 'speech'?"),
         (["extract", "-c", "no.yaml"], "no such experiment file"),
+        (["tune", "-c", str(ROOT / "tune_configs" / "sample.yaml"), "trails=3"], "trails: unknown key"),
         (["extract", "--limit-mb=0.1"], "more than --limit-mb=0.1"),
         (["exrtact"], "is not one of"),
     ],
