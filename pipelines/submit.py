@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,13 @@ from pipelines.stage import EXIT_ERROR, SAMPLE, say
 _ROOT = Path(__file__).parents[1]
 _UPLOADED = ("agser_core", "pipelines", "tune_configs", "constraints.txt", "pyproject.toml")
 _LAST = ".last-job"
+_PAUSES = (2, 4, 8, 16, 30)  # seconds
+_REMEDIES = {
+    "Failed to connect": "Nothing listens there: leave `make dashboard` running in another terminal, or name the "
+    "server with ADDRESS=http://HOST:8265",
+    "Authentication": "The token in ~/.ray/auth_token must be the one that the cluster was started with",
+    "No available agent": "Another Ray session on the head may have taken its ports",
+}
 
 
 def entrypoint(stage: str, config: str | None, arguments: tuple[str, ...]) -> list[str]:
@@ -124,9 +132,28 @@ def _submit(stage, given, arguments, address, no_wait, install, limit_mb) -> int
         options = ["--address", address, "--working-dir", folder, "--submission-id", job]
         options += ["--runtime-env-json", json.dumps(runtime_environment(install)), *(["--no-wait"] if no_wait else [])]
         ray = Path(sys.executable).with_name("ray")
-        done = subprocess.run([ray, "job", "submit", *options, "--", *entrypoint(stage, there, arguments)])
+        code = _ray_job([ray, "job", "submit", *options, "--", *entrypoint(stage, there, arguments)], address)
         Path(_LAST).write_text(job)
-        return done.returncode
+        return code
+
+
+def _ray_job(command: list, address: str) -> int:
+    """The exit code of `ray job submit`: that of the job. Repeated while the head, just started, takes no jobs yet.
+
+    Raises AgserError where the job did not come to be, with the last words of Ray and what can be done.
+    """
+    for pause in (*_PAUSES, None):
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+        if "Traceback (most recent call last)" not in done.stderr:
+            click.echo(done.stderr, err=True, nl=False)
+            return done.returncode
+        if "No available agent" not in done.stderr or pause is None:
+            break
+        say(f"submit: the head takes no jobs yet, again in {pause} s")
+        time.sleep(pause)
+    reason = re.split(r"\n(?:\w+\.)*\w+(?:Error|Exception): ", done.stderr)[-1].strip().splitlines()[0]
+    remedy = next((words for mark, words in _REMEDIES.items() if mark in reason), "docs/troubleshooting.md may help")
+    raise AgserError(f"the job server at {address}: {reason} {remedy}")
 
 
 if __name__ == "__main__":

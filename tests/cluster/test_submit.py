@@ -66,11 +66,19 @@ def test_a_relative_path_means_the_one_seen_from_the_submission(tmp_path, monkey
 
 @pytest.fixture
 def ray_called(monkeypatch, tmp_path):
-    """The arguments of the `ray` that submit calls, which does nothing."""
-    calls = []
-    monkeypatch.setattr(
-        subprocess, "run", lambda arguments: calls.append(arguments) or subprocess.CompletedProcess(arguments, 0)
-    )
+    """The arguments of the `ray` that submit calls, which does nothing but to end as `answers` tells, last first."""
+
+    def run(arguments, **options):
+        calls.append(arguments)
+        code, words = calls.answers.pop() if calls.answers else (0, "")
+        return subprocess.CompletedProcess(arguments, code, stderr=words)
+
+    class Calls(list):
+        answers: list[tuple[int, str]] = []
+
+    calls = Calls()
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(submit, "_PAUSES", (0, 0))
     monkeypatch.chdir(tmp_path)
     return calls
 
@@ -113,3 +121,43 @@ def test_the_experiment_of_the_cluster_page_fits_the_launcher_file(launcher_file
     experiment = yaml.safe_load((ROOT / "tune_configs" / "experiments" / "crema_d.yaml").read_text())
     node = launcher_file["available_node_types"]["cpu-spot"]
     assert experiment["ray"]["extract_workers"] <= node["max_workers"] * node["resources"]["CPU"]
+
+
+REFUSED = """Traceback (most recent call last):
+  File "cli.py", line 1, in submit
+{kind}: {words}
+"""
+NOT_YET = REFUSED.format(
+    kind="RuntimeError", words="Request failed with status code 500: No available agent to submit job"
+)
+
+
+def test_a_head_that_has_just_started_is_asked_again(ray_called):
+    ray_called.answers = [(0, ""), (1, NOT_YET), (1, NOT_YET)]
+    result = call("extract")
+    assert result.exit_code == 0 and len(ray_called) == 3 and "takes no jobs yet" in result.output
+    assert len({tuple(arguments) for arguments in ray_called}) == 1
+    ray_called.answers = [(1, NOT_YET)] * 3
+    result = call("extract")
+    assert result.exit_code == 2 and "may have taken its ports" in result.output
+
+
+@pytest.mark.parametrize(
+    "kind, words, remedy",
+    [
+        ("ConnectionError", "Failed to connect to Ray at address: http://127.0.0.1:8265.", "make dashboard"),
+        ("ray.exceptions.AuthenticationError", "Authentication failed: Forbidden\n\nToken", "~/.ray/auth_token"),
+    ],
+)
+def test_a_server_that_takes_no_job_is_one_line_with_the_remedy(ray_called, kind, words, remedy):
+    ray_called.answers = [(1, REFUSED.format(kind=kind, words=words))]
+    result = call("extract")
+    assert result.exit_code == 2 and "Traceback" not in result.output
+    (line,) = [line for line in result.output.splitlines() if line.startswith("error: ")]
+    assert words.splitlines()[0] in line and remedy in line
+
+
+def test_a_job_that_fails_gives_its_exit_code_and_what_ray_said(ray_called):
+    ray_called.answers = [(1, "Job 'agser-extract' failed\n")]
+    result = call("extract")
+    assert result.exit_code == 1 and "Job 'agser-extract' failed" in result.output
