@@ -91,6 +91,11 @@ class SpeechSettings(Settings):
 
     encoder: str = Field("embedded", description="embedded (no pretrained weights), or a Hugging Face id or local path")
     layers: list[int] | None = Field(None, description="encoder layers to keep; all where not given")
+    frame_layer: int | None = Field(
+        None,
+        description="for train.fine_tune: the encoder layer (0: what enters the first) whose frames are stored too, so "
+        "that the layers above it can be trained; negative from the end",
+    )
     device: str = Field("auto", description="cpu, cuda, or auto: cuda where there is one")
 
 
@@ -238,6 +243,9 @@ class RaySettings(Settings):
         "MLflow at MLFLOW_TRACKING_URI (extra mlflow)",
     )
     evaluate_cpus: float = Field(1, gt=0, description="CPUs of one cell of the evaluation matrix")
+    evaluate_gpus: float = Field(
+        0, ge=0, description="GPUs of one cell, for a fine-tuned encoder; fractions share a GPU"
+    )
 
 
 class Experiment(Settings):
@@ -282,6 +290,15 @@ class Experiment(Settings):
         for corpus in "->".join(direction for direction in directions if direction).split("->"):
             if corpus and corpus not in self.corpora:
                 raise ValueError(f"a direction names {corpus!r}, corpora has {', '.join(self.corpora)}")
+        return self
+
+    @model_validator(mode="after")
+    def _fine_tuning_has_frames(self) -> "Experiment":
+        if self.train.fine_tune and self.extract.speech.frame_layer is None:
+            raise ValueError(
+                "train.fine_tune trains the encoder's layers above extract.speech.frame_layer, which is not set: name "
+                "the layer whose frames the extraction is to store, such as -4 to train the top three"
+            )
         return self
 
     @model_validator(mode="after")

@@ -45,6 +45,9 @@ class ExtractedCorpus:
     def phone_vectors(self) -> pa.Table:
         return self.output.table("phone_vectors")
 
+    def frames(self) -> pa.Table:
+        return self.output.table("frames")
+
     def tracks(self) -> dict[str, MouthTrack]:
         """The mouth tracks by clip, in inter-pupil units."""
         return {

@@ -26,10 +26,11 @@ from agser_core.phones.interval import Phone
 from agser_core.phones.label_files import read_phones
 from agser_core.phones.mfa import MfaProgram
 from agser_core.speech import load_encoder
-from agser_core.speech.pooling import pool
+from agser_core.speech.pooling import frames_of, pool
 from agser_core.storage import Location
 
-TABLES = ("clips", "segments", "tracks", "phone_vectors", "errors")
+TABLES = ("clips", "segments", "tracks", "phone_vectors", "frames", "errors")
+OFTEN_EMPTY = ("frames", "errors")  # of most units: no file then, since every file costs its readers
 _FOR_PROGRAMS = 0.8  # of a clip's time limit: another program must end before the process that waits for it is ended
 _ENCODED_TOGETHER = 60.0  # seconds of speech; with all layers of a large model a minute is 300 MB of vectors
 
@@ -42,12 +43,13 @@ class Unit:
     segments: pa.Table
     tracks: pa.Table
     phone_vectors: pa.Table
+    frames: pa.Table  # no rows without settings.speech.frame_layer
     errors: pa.Table
     seconds: dict[str, float]
 
     @classmethod
     def of(cls, rows: dict[str, list[dict]], seconds: dict[str, float]) -> "Unit":
-        schemas = (tables.CLIPS, tables.SEGMENTS, tables.TRACKS, tables.PHONE_VECTORS, tables.ERRORS)
+        schemas = (getattr(tables, name.upper()) for name in TABLES)
         made = (tables.from_rows(rows.get(name, ()), schema) for name, schema in zip(TABLES, schemas, strict=True))
         return cls(*made, dict(seconds))
 
@@ -96,7 +98,10 @@ class ClipExtractor:
         program = settings.mouth.openface_program
         self.openface = OpenFaceProgram(program) if settings.mouth.source == "openface" and program else None
         self.encoder = load_encoder(
-            settings.speech.encoder, layers=settings.speech.layers, device=settings.speech.device
+            settings.speech.encoder,
+            layers=settings.speech.layers,
+            device=settings.speech.device,
+            frame_layer=settings.speech.frame_layer,
         )
 
     @property
@@ -205,14 +210,30 @@ class ClipExtractor:
                 self._encode([member], step, errors)
 
     def _add_vectors(self, group: list[_Described], step: "_Step") -> None:
+        waveforms = [member.waveform for member in group]
         with step("encode"):
-            encoded = self.encoder.encode([member.waveform for member in group])
+            if self.settings.speech.frame_layer is None:
+                encoded = self.encoder.encode(waveforms)
+            else:
+                encoded, entering = zip(*self.encoder.encode_with_frames(waveforms), strict=True)
+                for member, frames in zip(group, entering, strict=True):
+                    member.rows["frames"] = [self._frames_row(member, frames)]
             for member, frames in zip(group, encoded, strict=True):
                 vectors = pool(frames, self.encoder.frame_rate, member.phones).astype(np.float16)
                 member.rows["phone_vectors"] = [
                     {"clip_id": member.clip.clip_id, "position": position, "vector": vector.ravel()}
                     for position, vector in enumerate(vectors)
                 ]
+
+    def _frames_row(self, member: _Described, frames: np.ndarray) -> dict:
+        spans = frames_of(member.phones, len(frames), self.encoder.frame_rate)
+        return {
+            "clip_id": member.clip.clip_id,
+            "n_frames": len(frames),
+            "frames": frames.astype(np.float16).ravel(),
+            "first": spans[:, 0],
+            "stop": spans[:, 1],
+        }
 
     def _fetch(self, clip: Clip, stack: contextlib.ExitStack) -> _Files:
         """Local copies of a clip's files, which last as long as the stack."""

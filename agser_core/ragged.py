@@ -105,11 +105,20 @@ class Ragged:
         lengths = self.lengths[indices]
         offsets = np.zeros(len(indices) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
-        rows = np.repeat(self.offsets[:-1][indices] - offsets[:-1], lengths) + np.arange(offsets[-1])
-        return Ragged(self.frames[rows], offsets)
+        return Ragged(self.frames[ranges(self.offsets[:-1][indices], lengths)], offsets)
 
     def astype(self, dtype: np.dtype | type) -> Ragged:
         return self if self.frames.dtype == dtype else Ragged(self.frames.astype(dtype), self.offsets)
+
+
+def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The integers start .. start + length - 1 of every pair, one range after another.
+
+    >>> ranges(np.array([5, 0]), np.array([1, 2])).tolist()
+    [5, 0, 1]
+    """
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(starts - before, lengths) + np.arange(lengths.sum())
 
 
 def as_ragged(segments: Ragged | np.ndarray | Sequence[np.ndarray]) -> Ragged:

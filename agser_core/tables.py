@@ -71,6 +71,16 @@ PHONE_VECTORS = pa.schema(
     ]
 )
 
+FRAMES = pa.schema(
+    [
+        ("clip_id", pa.string()),
+        ("n_frames", pa.int32()),
+        ("frames", pa.list_(pa.float16())),  # [n_frames, dimension] row by row: one hidden state of the encoder
+        ("first", pa.list_(pa.int32())),  # [phones] by position: the phone's first frame
+        ("stop", pa.list_(pa.int32())),  # [phones] one past its last; every phone has a frame, two may share one
+    ]
+)
+
 ERRORS = pa.schema(
     [
         ("clip_id", pa.string()),

@@ -20,12 +20,12 @@ from pipelines.progress import Progress
 from pipelines.stage import say, stage_command
 
 
-def run_and_store(cell: Cell, fold: FoldData, settings: TrainSettings, folder: str) -> None:
+def run_and_store(cell: Cell, fold: FoldData, settings: TrainSettings, folder: str, device: str) -> None:
     """One Ray task: run a cell, write its tables, then its commit mark."""
     from pipelines.ray_session import limit_threads
 
     limit_threads()
-    result = run_cell(cell, fold.data, fold.partitions, settings)
+    result = run_cell(cell, fold.data, fold.partitions, settings, device=device)
     place = Location(folder)
     write_parquet(
         pa.Table.from_pandas(result.predictions, preserve_index=False), place.join(f"{cell.name}.predictions")
@@ -52,7 +52,11 @@ def _run_missing(experiment: Experiment, wanted: list[Cell], todo: list[Cell], f
     progress = Progress("evaluate", "fits", len(wanted), already=len(wanted) - len(todo))
     with ray_session(experiment.ray):
         data, loaded = None, None  # one fold in the object store at a time
-        task = ray.remote(run_and_store).options(num_cpus=experiment.ray.evaluate_cpus, max_retries=2)
+        gpus = experiment.ray.evaluate_gpus
+        task = ray.remote(run_and_store).options(
+            num_cpus=experiment.ray.evaluate_cpus, num_gpus=gpus or None, max_retries=2
+        )
+        device = "cuda" if gpus else "cpu"
         running, left = [], sorted(todo, key=lambda cell: cell.fold)
         while running or left:
             # A queue in the driver, so that a long matrix does not flood Ray's. It grows with the cluster.
@@ -60,7 +64,7 @@ def _run_missing(experiment: Experiment, wanted: list[Cell], todo: list[Cell], f
                 cell = left.pop(0)
                 if cell.fold != loaded:
                     data, loaded = ray.put(load_fold(experiment, cell.fold)), cell.fold
-                running.append(task.remote(cell, data, experiment.train.fit_settings(), folder.uri))
+                running.append(task.remote(cell, data, experiment.train.fit_settings(), folder.uri, device))
             finished, running = ray.wait(running)
             ray.get(finished)
             progress.add(len(finished))

@@ -13,7 +13,7 @@ from agser_core.chain import extract_output
 from agser_core.corpora.clip import Clip
 from agser_core.errors import AgserError, ConfigError
 from agser_core.experiment import Experiment, ExtractSettings, RaySettings
-from agser_core.extraction import TABLES, check_unique, openface_csv
+from agser_core.extraction import OFTEN_EMPTY, TABLES, check_unique, openface_csv
 from agser_core.fingerprint import fingerprint
 from agser_core.outputs import StageOutput, peak_memory
 from agser_core.storage import Location
@@ -57,7 +57,7 @@ class UnitExtractor:
         rows = {}
         for name, table in extracted.tables().items():
             rows[name] = table.num_rows
-            if rows[name] or name != "errors":  # most units have none, and every file costs its readers
+            if rows[name] or name not in OFTEN_EMPTY:
                 tables.write_parquet(table, self.folder.join(name, f"{unit}.parquet"))
         mark = {
             "clips": identities,
@@ -240,7 +240,7 @@ def _commit(plan: Plan, marks: dict[str, dict]) -> dict:
     output, corpus = plan.output, plan.corpus
     for table in TABLES:
         rows = {unit: mark["rows"][table] for unit, mark in marks.items()}
-        parts = [f"{unit}.parquet" for unit in sorted(rows) if rows[unit] or table != "errors"]
+        parts = [f"{unit}.parquet" for unit in sorted(rows) if rows[unit] or table not in OFTEN_EMPTY]
         output.adopt_table(table, parts, sum(rows.values()))
     problems = tables.from_rows([_problem_row(corpus.name, problem) for problem in corpus.problems], tables.ERRORS)
     failed = [output.folder.join("errors", f"{unit}.parquet") for unit, mark in marks.items() if mark["rows"]["errors"]]

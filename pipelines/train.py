@@ -48,7 +48,7 @@ def train_worker(config: dict) -> None:
     if train.get_context().get_world_rank() == 0:
         output = train_output(experiment)
         output.started = started
-        _store(output, result, there["test"])
+        _store(output, result, there["test"], _device())
 
 
 def fit_in_worker(
@@ -87,15 +87,21 @@ def fit_in_worker(
         state=state,
         worker=rank,
         workers=context.get_world_size(),
-        device="cuda" if torch.cuda.is_available() else "cpu",
+        device=_device(),
     )
 
 
-def _store(output: StageOutput, result: FitResult, test) -> None:
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _store(output: StageOutput, result: FitResult, test: SpeechData, device: str) -> None:
     from safetensors.torch import save
 
     labelled = test.take(test.emotion >= 0)
-    probabilities = predict(result.weights, result.settings, labelled)
+    probabilities = predict(result.weights, result.settings, labelled, device)
     counts = metrics.confusion(labelled.emotion, probabilities.argmax(1), len(labelled.classes))
     output.folder.join("weights.safetensors").write_bytes(save(result.weights))
     output.write_json("settings.json", result.settings.model_dump())

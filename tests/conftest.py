@@ -34,6 +34,11 @@ def tiny_model(tmp_path_factory):
         ),
         "hubert": (transformers.HubertConfig, transformers.HubertModel, {"feat_extract_norm": "layer"}),
         "wavlm": (transformers.WavLMConfig, transformers.WavLMModel, {"feat_extract_norm": "layer"}),
+        "wavlm-stable": (
+            transformers.WavLMConfig,
+            transformers.WavLMModel,
+            {"feat_extract_norm": "layer", "do_stable_layer_norm": True},
+        ),
     }
 
     def save(kind: str) -> str:

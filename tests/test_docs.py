@@ -82,6 +82,13 @@ def test_the_experiment_of_the_corpus_page_is_valid():
     Experiment.model_validate(yaml.safe_load(text))
 
 
+def test_the_fragment_on_fine_tuning_is_valid():
+    (text,) = blocks(ROOT / "docs" / "anchoring.md", "yaml")
+    corpora = {"mine": {"adapter": "manifest", "path": "data"}}
+    experiment = Experiment.model_validate({"name": "x", "output": "y", "corpora": corpora, **yaml.safe_load(text)})
+    assert experiment.train.fine_tune and experiment.extract.speech.frame_layer == -4
+
+
 @pytest.fixture(scope="module")
 def examples() -> list[dict]:
     """What each code block of docs/extending.md defines."""

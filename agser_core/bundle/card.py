@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agser_core.bundle.files import EncoderFacts
 from agser_core.bundle.sound import LONGEST
 from agser_core.corpora.card import licence_of
 from agser_core.experiment import Experiment, SplitSettings
@@ -15,7 +16,7 @@ def model_card(facts: dict, experiment: Experiment) -> str:
     sections = [
         f"# {facts['name']}: {', '.join(facts['classes'])} from speech",
         f"Trained on {source} {adapted}; method `{settings.method}`, encoder `{encoder.name}`"
-        f"{'' if encoder.pretrained else ' (hand-crafted descriptors, no pretrained weights)'}. "
+        f"{_kind(encoder)}. "
         f"Exported {facts['created']} from the training run {facts['fingerprint']}.",
         "## Intended use",
         f"Research on speech emotion recognition across corpora. Input: single utterances of at most {LONGEST:.0f} s. "
@@ -29,8 +30,8 @@ def model_card(facts: dict, experiment: Experiment) -> str:
         _figures(facts, experiment),
         "## Data and licences",
         "\n".join(_corpus(name, experiment) for name in dict.fromkeys((source, target))),
-        "The weights derive from these corpora: whether and on which terms they may be passed on, the corpora's "
-        "licences say, not agser's own (Apache-2.0).",
+        f"The weights derive from these corpora{'' if encoder.frame_layer is None else f' and from {encoder.name}'}: "
+        "whether and on which terms they may be passed on, their licences say, not agser's own (Apache-2.0).",
         "## Limits",
         "\n".join(f"- {limit}" for limit in _limits(facts, experiment)),
         "## Settings",
@@ -38,6 +39,12 @@ def model_card(facts: dict, experiment: Experiment) -> str:
         f"`{settings.normalise}`, by the statistics of {target}'s training speakers unless others are given.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _kind(encoder: EncoderFacts) -> str:
+    if not encoder.pretrained:
+        return " (hand-crafted descriptors, no pretrained weights)"
+    return "" if encoder.frame_layer is None else f" (layers above {encoder.frame_layer} fine-tuned)"
 
 
 def _figures(facts: dict, experiment: Experiment) -> str:
@@ -90,16 +97,17 @@ def _corpus(name: str, experiment: Experiment) -> str:
 
 
 def _limits(facts: dict, experiment: Experiment) -> list[str]:
+    can_enrol = facts["encoder"].frame_layer is None
+    enrolment = "" if not can_enrol else "; clips of one's own can be enrolled (`agser predict --enrol`) against that"
     limits = [
         f"It always answers with one of {len(facts['classes'])} words, also for laughter, music or another language.",
-        "Other microphones, rooms, ages and languages than the corpora's lower the figures; clips of one's own can be "
-        "enrolled (`agser predict --enrol`) to take up part of that.",
+        f"Other microphones, rooms, ages and languages than the corpora's lower the figures{enrolment}.",
         "Without a transcript, windows as long as a median phone stand for phones.",
     ]
     if facts["normalise"] == "speaker":
         limits.append(
             "Trained, and tested with aligned phones, on vectors normalised by speaker, while a new file's speaker is "
-            "unknown: the corpus' statistics stand in, unless the speaker is enrolled."
+            f"unknown: the corpus' statistics stand in{', unless the speaker is enrolled' if can_enrol else ''}."
         )
     if experiment.is_generated:
         limits.insert(0, "Trained on generated speech only: no figure here says anything about real speech.")

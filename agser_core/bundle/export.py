@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from agser_core.bundle.model import (
     WINDOWS,
     Model,
     Statistics,
+    head_of,
+    load_tuned_encoder,
     statistics_name,
 )
 from agser_core.bundle.sound import read_clip
@@ -76,7 +79,7 @@ def export_bundle(experiment: Experiment, source: str, target: str) -> BundleFac
         "source": source,
         "target": target,
         "classes": list(fold.data[source].classes),
-        "encoder": _encoder(experiment, corpora[target]),
+        "encoder": _encoder(experiment, settings, corpora[target]),
         "normalise": settings.normalise,
         "window": _median_phone([corpora[name] for name in {source: 0, target: 0}]),
         "settings": settings,
@@ -85,16 +88,19 @@ def export_bundle(experiment: Experiment, source: str, target: str) -> BundleFac
         "versions": installed_versions(),
     }
     speech = experiment.extract.speech
-    encoder = load_encoder(speech.encoder, layers=speech.layers, device=speech.device)
+    encoder = load_tuned_encoder(facts["encoder"], weights, device=speech.device)
     graphs = {onnx.ENCODER: onnx.encoder_bytes(encoder)} if experiment.export.encoder_onnx else {}
-    network = load_network(weights, settings)
+    network = load_network(head_of(weights), settings)
     if onnx.exporter_is_there():
         graphs[onnx.HEAD] = onnx.head_bytes(network)
     model = Model(BundleFacts(**facts, files={}), network, encoder, {})
     tensors = {NETWORK + name: tensor.contiguous() for name, tensor in weights.items()}
     if settings.normalise != "none":
+        frozen = model
+        if settings.fine_tune:  # the inputs were normalised by statistics of the encoder as it was before
+            frozen = replace(model, encoder=load_encoder(speech.encoder, layers=speech.layers, device=speech.device))
         for name in {source: 0, target: 0}:
-            for kind, statistics in _statistics(model, corpora[name], fold).items():
+            for kind, statistics in _statistics(frozen, corpora[name], fold).items():
                 for part, values in statistics._asdict().items():
                     tensors[statistics_name(name, kind, part)] = torch.from_numpy(values)
                 if name == target:
@@ -109,12 +115,13 @@ def export_bundle(experiment: Experiment, source: str, target: str) -> BundleFac
     return BundleFacts(**facts, files={name: "" for name in files})
 
 
-def _encoder(experiment: Experiment, corpus: ExtractedCorpus) -> EncoderFacts:
+def _encoder(experiment: Experiment, settings: TrainSettings, corpus: ExtractedCorpus) -> EncoderFacts:
     manifest, speech = corpus.manifest, experiment.extract.speech
     return EncoderFacts(
         name=manifest["encoder"],
         pretrained=manifest["pretrained"],
         layers=speech.layers,
+        frame_layer=speech.frame_layer if settings.fine_tune else None,
         shape=tuple(manifest["vector_shape"]),
         code=code_version(*ENCODER_CODE),
     )

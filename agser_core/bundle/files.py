@@ -29,6 +29,9 @@ class EncoderFacts(BaseModel):
     name: str = Field(description="embedded, or a Hugging Face id or path")
     pretrained: bool
     layers: list[int] | None = Field(description="the layers that were kept; all where None")
+    frame_layer: int | None = Field(
+        None, description="the layer above which the bundle has fine-tuned weights of its own; none where None"
+    )
     shape: tuple[int, int] = Field(description="layers and dimension of a phone vector")
     code: str = Field(description="hash of the code that encodes")
 

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 
-from agser_core.bundle.files import WEIGHTS, BundleFacts, differences, read_bundle
+from agser_core.bundle.files import WEIGHTS, BundleFacts, EncoderFacts, differences, read_bundle
 from agser_core.bundle.sound import as_waveform
 from agser_core.bundle.windows import speech_windows
 from agser_core.errors import AgserError
@@ -25,6 +25,7 @@ from agser_core.speech import Encoder, load_encoder, pool
 from agser_core.storage import Location
 
 NETWORK = "network."
+_TOP = "top."  # of the network's tensors those of the encoder's fine-tuned layers
 ENCODER_CODE = ("speech", "media")
 ALIGNED, WINDOWS = "aligned", "windows"
 
@@ -108,8 +109,13 @@ class Model:
         """This model with the input statistics of other speech, such as more clips of one speaker or recording room.
 
         waveforms: float32 [n] at 16 kHz, in all some seconds; no labels, no transcripts. Raises AgserError for a model
-        that does not normalise its inputs.
+        that does not normalise its inputs, or whose encoder is fine-tuned.
         """
+        if self.facts.encoder.frame_layer is not None:
+            raise AgserError(
+                "this model's encoder is fine-tuned, and its inputs are normalised by statistics of the encoder as it "
+                "was before: other speech can't be enrolled. Predict without enrolment"
+            )
         if not self.statistics:
             raise AgserError("this model was trained with train.normalise=none: there are no statistics to replace")
         spoken = [self.vectors(waveform, speech_windows(waveform, self.facts.window)) for waveform in waveforms]
@@ -166,6 +172,28 @@ def one_clip(vectors: torch.Tensor) -> Batch:
     return Batch(vectors, torch.zeros(count, dtype=torch.int64), torch.arange(count), n_clips=1)
 
 
+def head_of(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights of a fit (`FitResult.weights`) without those of the encoder's fine-tuned layers."""
+    return {name: tensor for name, tensor in weights.items() if not name.startswith(_TOP)}
+
+
+def load_tuned_encoder(
+    facts: EncoderFacts, weights: dict[str, torch.Tensor], name: str | None = None, device: str = "auto"
+) -> Encoder:
+    """The encoder that a model listens through, with the fine-tuned layers of a fit's weights where it has some.
+
+    name: where its pretrained weights lie, if elsewhere than `facts` says. Raises AgserError where a tensor is missing
+    or has another shape.
+    """
+    encoder = load_encoder(name or facts.name, layers=facts.layers, device=device, frame_layer=facts.frame_layer)
+    if facts.frame_layer is not None:
+        top = encoder.top_layers()
+        tuned = {name.removeprefix(_TOP): tensor for name, tensor in weights.items() if name.startswith(_TOP)}
+        _check_tensors("the fine-tuned tensor", top.state_dict(), tuned, f"the fine-tuned layers of {encoder.name!r}")
+        top.load_state_dict(tuned)
+    return encoder
+
+
 def load_model(path: str, *, encoder: str | None = None, like: str | None = None, device: str = "auto") -> Model:
     """Load a bundle from a local folder or `s3://`; no code of it is run.
 
@@ -185,7 +213,7 @@ def load_model(path: str, *, encoder: str | None = None, like: str | None = None
     if chosen not in (facts.source, facts.target):
         raise AgserError(f"{folder.uri} has statistics of {facts.source} and {facts.target}, not of {chosen!r}")
     statistics = {} if facts.normalise == "none" else _statistics(folder, tensors, chosen)
-    loaded = load_encoder(encoder or facts.encoder.name, layers=facts.encoder.layers, device=device)
+    loaded = load_tuned_encoder(facts.encoder, weights, encoder, device)
     if (loaded.n_layers, loaded.dimension) != facts.encoder.shape:
         raise AgserError(
             f"the encoder {loaded.name!r} gives {loaded.n_layers} x {loaded.dimension} numbers a phone, the bundle was "
@@ -193,7 +221,7 @@ def load_model(path: str, *, encoder: str | None = None, like: str | None = None
         )
     return Model(
         facts,
-        load_network(weights, facts.settings),
+        load_network(head_of(weights), facts.settings),
         loaded,
         statistics,
         tuple(differences(facts, code_version(*ENCODER_CODE))),
@@ -216,11 +244,13 @@ def statistics_name(corpus: str, phones: str, part: str) -> str:
 def _check_weights(folder: Location, facts: BundleFacts, weights: dict[str, torch.Tensor]) -> None:
     layers, dimension = facts.encoder.shape
     expected = EmotionNetwork(layers, dimension, len(facts.classes), facts.settings.network).state_dict()
+    classes = f"{len(facts.classes)} classes ({', '.join(facts.classes)}) and the network's settings"
+    _check_tensors(f"{folder.uri}: the tensor", expected, weights, classes)
+
+
+def _check_tensors(what: str, expected: dict[str, torch.Tensor], given: dict[str, torch.Tensor], needing: str) -> None:
     for name, tensor in expected.items():
-        found = weights.get(name)
+        found = given.get(name)
         if found is None or found.shape != tensor.shape:
             has = "is missing" if found is None else f"has the shape {list(found.shape)}"
-            raise AgserError(
-                f"{folder.uri}: the tensor {name} {has}; {len(facts.classes)} classes ({', '.join(facts.classes)}) and "
-                f"the network's settings need {list(tensor.shape)}. Export the model again"
-            )
+            raise AgserError(f"{what} {name} {has}; {needing} need {list(tensor.shape)}. Export the model again")

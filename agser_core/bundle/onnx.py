@@ -16,7 +16,7 @@ from torch import nn
 from agser_core.bundle.model import one_clip
 from agser_core.errors import AgserError
 from agser_core.media import SAMPLING_RATE
-from agser_core.ser.network import EmotionNetwork
+from agser_core.ser.network import Batch, EmotionNetwork
 from agser_core.speech import Encoder
 
 HEAD, ENCODER = "head.onnx", "encoder.onnx"
@@ -38,11 +38,8 @@ class _Head(nn.Module):
         return output.logits[0].softmax(0), output.clips[0]
 
 
-class _Clip:
+class _Clip(Batch):
     """A batch of one clip whose length is read off the shape: one read off the data would be frozen in the graph."""
-
-    def __init__(self, vectors, clip, position, n_clips):
-        self.vectors, self.clip, self.position, self.n_clips = vectors, clip, position, n_clips
 
     @property
     def longest(self) -> int:

@@ -13,7 +13,7 @@ from agser_core.errors import AgserError, ConfigError
 from agser_core.experiment import Experiment
 from agser_core.extracted import extracted_corpora
 from agser_core.ser.dataset import SpeechData
-from agser_core.ser.from_tables import from_tables
+from agser_core.ser.from_tables import from_tables, with_frames
 from agser_core.ser.settings import GESTURE_METHODS, method_parts
 
 
@@ -64,6 +64,9 @@ def load_fold(experiment: Experiment, fold: int) -> FoldData:
         speech = from_tables(
             corpus.clips, corpus.segments, corpus.phone_vectors(), own, tuple(corpus.manifest["vector_shape"])
         )
+        if experiment.train.fine_tune:
+            encoder = experiment.extract.speech
+            speech = with_frames(speech, corpus.frames(), encoder.encoder, encoder.layers, encoder.frame_layer)
         data[name] = speech
         partitions[name] = corpus.partition(experiment.split, fold).loc[speech.clip_id].to_numpy(str)
     return FoldData(data, partitions)

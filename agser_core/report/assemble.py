@@ -59,6 +59,9 @@ def assemble(experiment: Experiment) -> ReportInputs:
             inputs.leak_checks = _leak_checks(experiment, corpora)
     if experiment.cluster.transductive:
         inputs.notes.append("The gesture model was fitted on all speakers, test speakers among them (transductive).")
+    if experiment.train.fine_tune:
+        layer = experiment.extract.speech.frame_layer
+        inputs.notes.append(f"Every fit trained the encoder's layers above layer {layer} too (train.fine_tune).")
     if experiment.is_generated:
         inputs.notes.append("The corpora are generated: no figure here says anything about real speech.")
         inputs.truth = truth_table(experiment, corpora)

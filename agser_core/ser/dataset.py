@@ -13,6 +13,8 @@ import numpy as np
 
 from agser_core.corpora.clip import CLASSES
 from agser_core.errors import ConfigError
+from agser_core.ragged import ranges
+from agser_core.ser.frames import Frames
 
 UNLABELLED = -1
 Normalisation = Literal["none", "corpus", "speaker"]
@@ -47,6 +49,7 @@ class SpeechData:
     emotion: np.ndarray
     classes: tuple[str, ...] = CLASSES
     rows: np.ndarray | None = None
+    frames: Frames | None = None  # of the same clips and phones, where the encoder is to be fine-tuned
     # normalisation is applied when a batch is read: (vector - centre[group of its clip]) / scale[group]
     centre: np.ndarray | None = field(default=None, repr=False)  # float32 [G, L, D]
     scale: np.ndarray | None = field(default=None, repr=False)  # float32 [G, L, D]
@@ -98,6 +101,7 @@ class SpeechData:
             self,
             offsets=np.concatenate([[0], np.cumsum(self.lengths[clips])]).astype(np.int64),
             group=None if self.group is None else self.group[clips],
+            frames=None if self.frames is None else self.frames.take(clips, phones),
             **{name: getattr(self, name)[phones] for name in per_phone},
             **{name: getattr(self, name)[clips] for name in per_clip},
         )
@@ -148,9 +152,7 @@ def phones_of(offsets: np.ndarray, clips: np.ndarray) -> np.ndarray:
     >>> phones_of(np.array([0, 2, 5, 6]), np.array([2, 0])).tolist()
     [5, 0, 1]
     """
-    lengths = offsets[clips + 1] - offsets[clips]
-    before = np.cumsum(lengths) - lengths
-    return np.repeat(offsets[clips] - before, lengths) + np.arange(lengths.sum())
+    return ranges(offsets[clips], offsets[clips + 1] - offsets[clips])
 
 
 def moments(data: SpeechData) -> tuple[np.ndarray, np.ndarray]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from agser_core.corpora.clip import CLASSES
 from agser_core.errors import ConfigError
 from agser_core.phones.inventory import ARPABET_TO_IPA
+from agser_core.ragged import ranges
 from agser_core.ser.dataset import UNLABELLED, SpeechData
+from agser_core.ser.frames import Frames
 
 _KEY = ["clip_id", "position"]
 
@@ -79,6 +85,36 @@ def from_tables(
     )
 
 
+def with_frames(
+    data: SpeechData, table: pa.Table, encoder: str, layers: Sequence[int] | None, frame_layer: int
+) -> SpeechData:
+    """The same corpus with the frames that enter the encoder's layers above frame_layer, from its table `frames`.
+
+    encoder, layers, frame_layer: as the extraction's settings name them. The frames are not copied where the table
+    holds them in one chunk. Raises ConfigError where the table does not hold the frames of every clip and phone.
+    """
+    rows = pd.Series(np.arange(len(table)), index=table["clip_id"].to_numpy()).reindex(data.clip_id)
+    if rows.isna().any():
+        missing = f"{int(rows.isna().sum())} of {len(rows)} clips, such as {rows.index[rows.isna()][0]}"
+        raise ConfigError(f"{data.corpus}: the table frames lacks {missing}; extract again")
+    rows, counts = rows.to_numpy(np.int64), table["n_frames"].to_numpy().astype(np.int64)
+    phones = pc.list_value_length(table["first"]).to_numpy().astype(np.int64)
+    if not np.array_equal(phones[rows], data.lengths):
+        raise ConfigError(f"{data.corpus}: the tables frames and phone_vectors are of different phones; extract again")
+    spans = np.column_stack([_flat(table["first"]), _flat(table["stop"])]).astype(np.int64)
+    starts, first_phones = (np.cumsum(lengths) - lengths for lengths in (counts, phones))
+    frames = Frames(
+        values=_flat(table["frames"]).reshape(counts.sum(), data.dimension),
+        start=starts[rows],
+        count=counts[rows],
+        span=spans[ranges(first_phones[rows], phones[rows])],
+        encoder=encoder,
+        layers=None if layers is None else tuple(layers),
+        frame_layer=frame_layer,
+    )
+    return replace(data, frames=frames)
+
+
 def _frame(table: pa.Table | pd.DataFrame, columns: list[str] | None = None) -> pd.DataFrame:
     if columns:
         table = table.select(columns) if isinstance(table, pa.Table) else table[columns]
@@ -90,11 +126,16 @@ def _vectors(column: pa.ChunkedArray, shape: tuple[int, int], corpus: str) -> np
     chunks = [chunk for chunk in column.chunks if len(chunk)]
     if not chunks:
         raise ConfigError(f"{corpus}: no phone vector in the table; look into the errors table of the extraction")
-    flat = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in chunks]
     size = shape[0] * shape[1]
-    if any(len(values) != size * len(chunk) for values, chunk in zip(flat, chunks, strict=True)):
+    if any(len(chunk.flatten()) != size * len(chunk) for chunk in chunks):
         raise ConfigError(f"{corpus}: phone vectors are not all {shape[0]} x {shape[1]} numbers as the manifest says")
-    return (flat[0] if len(flat) == 1 else np.concatenate(flat)).reshape(-1, *shape)
+    return _flat(column).reshape(-1, *shape)
+
+
+def _flat(column: pa.ChunkedArray) -> np.ndarray:
+    """The values of a list column, laid end to end: a view of the Arrow buffer where it is one chunk."""
+    flat = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks if len(chunk)]
+    return flat[0] if len(flat) == 1 else np.concatenate(flat)
 
 
 def _membership(gestures: pa.Table | pd.DataFrame) -> np.ndarray:

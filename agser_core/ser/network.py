@@ -8,13 +8,18 @@ phones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from agser_core.ser.frames import FrameGroup, top_vectors
 from agser_core.ser.settings import NetworkSettings
+
+if TYPE_CHECKING:  # imports transformers
+    from agser_core.speech.top_layers import TopLayers
 
 
 @dataclass
@@ -25,6 +30,7 @@ class Batch:
     clip: Tensor  # int64 [N] clip of each phone, 0 .. B-1
     position: Tensor  # int64 [N] place of the phone in its clip
     n_clips: int
+    groups: list[FrameGroup] = field(default_factory=list)  # of all its clips, where the encoder is fine-tuned
 
     @property
     def longest(self) -> int:
@@ -109,11 +115,15 @@ class EmotionNetwork(nn.Module):
     """Learned sum of encoder layers -> Linear H -> Transformer -> attentive pooling -> hidden -> classes.
 
     With `settings.shrinkage` a linear path leads beside that from the clip means of the projection to the classes: the
-    one that `discriminant.start_at_discriminant` sets.
+    one that `discriminant.start_at_discriminant` sets. With `top`, layers of the encoder that are trained too, the
+    phone vectors of these layers are computed from frames; the others are the stored ones.
     """
 
-    def __init__(self, layers: int, dimension: int, classes: int, settings: NetworkSettings):
+    def __init__(
+        self, layers: int, dimension: int, classes: int, settings: NetworkSettings, top: TopLayers | None = None
+    ):
         super().__init__()
+        self.top = top
         # inputs are standardised by the source training clips: one map for all corpora, the shift between them stays
         self.register_buffer("input_mean", torch.zeros(layers, dimension))
         self.register_buffer("input_deviation", torch.ones(layers, dimension))
@@ -134,9 +144,18 @@ class EmotionNetwork(nn.Module):
         self.layer_mask[:] = -torch.inf
         self.layer_mask[layer_group] = 0.0
 
+    @property
+    def tuned(self) -> tuple[int, ...]:
+        """The layers of a phone vector that the network computes from frames."""
+        return () if self.top is None else self.top.places
+
     def forward(self, batch: Batch, drop=no_dropout) -> Output:
         """drop: `Masks` in training."""
-        layers = (batch.vectors - self.input_mean) / self.input_deviation
+        vectors = batch.vectors
+        if self.top is not None:
+            places = torch.tensor(self.tuned, device=vectors.device)
+            vectors = vectors.index_copy(1, places, top_vectors(self.top, batch.groups))
+        layers = (vectors - self.input_mean) / self.input_deviation
         weights = (self.layer_weights + self.layer_mask).softmax(0)
         summed = torch.einsum("nld,l->nd", layers, weights)
         kept = drop(summed.new_ones(batch.n_clips, summed.shape[1]), "input")

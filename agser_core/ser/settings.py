@@ -131,6 +131,12 @@ class TrainSettings(BaseModel):
         32, ge=4, description="source clips a step over all workers, equally many a class; as many target clips"
     )
     learning_rate: float = Field(1e-3, gt=0, description="of AdamW")
+    fine_tune: bool = Field(
+        False,
+        description="train the encoder's layers above extract.speech.frame_layer too, not the head alone on the frozen "
+        "phone vectors",
+    )
+    encoder_learning_rate: float = Field(1e-5, gt=0, description="of AdamW for the encoder's layers, with fine_tune")
     weight_decay: float = Field(1e-2, ge=0, description="of AdamW")
     clip_gradient: float = Field(5.0, gt=0, description="greatest length of the whole gradient")
     keep: Literal["dev_uar", "dev_loss", "last"] = Field(

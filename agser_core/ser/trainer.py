@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,9 +24,13 @@ from agser_core.ser.anchors import Anchor, View, build_anchor, refuse_labels
 from agser_core.ser.batches import make_batch
 from agser_core.ser.dataset import SpeechData, moments, phones_of
 from agser_core.ser.discriminant import start_at_discriminant
+from agser_core.ser.frames import top_layers_of
 from agser_core.ser.network import EmotionNetwork, Masks, Output
 from agser_core.ser.prediction import run
 from agser_core.ser.settings import TrainSettings
+
+if TYPE_CHECKING:  # imports transformers
+    from agser_core.speech.top_layers import TopLayers
 
 _STEPS_DESCRIBED = 4  # the last steps of an epoch give the figures of the embeddings
 _log = logging.getLogger(__name__)
@@ -102,7 +107,8 @@ class Training:
         refuse_labels(target_train)
         if not (source_dev.emotion >= 0).any():
             raise ConfigError(f"{source_dev.corpus}: source dev has no labelled clip to choose the epoch on")
-        self.network = _new_network(source_train, settings, seed).to(device)
+        top = top_layers_of(settings, source_train, source_dev, target_train)
+        self.network = _new_network(source_train, settings, seed, top).to(device)
         anchor = build_anchor(settings, source_train, target_train, seed)
         if anchor is not None:
             anchor.to(device)
@@ -186,7 +192,7 @@ class _Run:
         self.labels = torch.from_numpy(source.emotion.astype(np.int64))
         self.anchor_parameters = [] if anchor is None else list(anchor.parameters())
         self.optimiser = torch.optim.AdamW(
-            [*network.parameters(), *self.anchor_parameters],
+            _parameter_groups(network, self.anchor_parameters, settings),
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
         )
@@ -224,7 +230,7 @@ class _Run:
         started = time.perf_counter()
         sides = [(self.source, source_clips)] + ([(self.target, target_clips)] if len(target_clips) else [])
         own = [(data, clips[sampler.worker_share(len(clips), self.worker, self.workers)]) for data, clips in sides]
-        batch = make_batch(own, self.device)
+        batch = make_batch(own, self.device, self.network.tuned)
         masks = self._masks(sides, sampler.dropout_seed(self.seed, epoch, step))
         waited = time.perf_counter() - started
 
@@ -284,11 +290,20 @@ class _Run:
         return views
 
 
-def _new_network(source: SpeechData, settings: TrainSettings, seed: int) -> EmotionNetwork:
-    """Weights drawn from seed, inputs standardised by the source training clips."""
+def _parameter_groups(network: EmotionNetwork, anchor: list[torch.nn.Parameter], settings: TrainSettings) -> list[dict]:
+    """Of the optimiser: the head with the anchor, and what of the encoder is trained, at a rate of its own."""
+    top = [] if network.top is None else list(network.top.parameters())
+    of_top = set(map(id, top))
+    head = [parameter for parameter in network.parameters() if id(parameter) not in of_top]
+    groups = [{"params": [*head, *anchor]}]
+    return groups + [{"params": top, "lr": settings.encoder_learning_rate}] if top else groups
+
+
+def _new_network(source: SpeechData, settings: TrainSettings, seed: int, top: TopLayers | None) -> EmotionNetwork:
+    """The head's weights drawn from seed, inputs standardised by the source training clips; `top` is pretrained."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = EmotionNetwork(source.n_layers, source.dimension, len(source.classes), settings.network)
+        network = EmotionNetwork(source.n_layers, source.dimension, len(source.classes), settings.network, top)
     for buffer, values in zip((network.input_mean, network.input_deviation), moments(source), strict=True):
         buffer.copy_(torch.from_numpy(values))
     return network

@@ -28,19 +28,30 @@ class Encoder(Protocol):
         ...
 
 
-def load_encoder(name_or_path: str = EMBEDDED, layers: Sequence[int] | None = None, device: str = "auto") -> Encoder:
+def load_encoder(
+    name_or_path: str = EMBEDDED,
+    layers: Sequence[int] | None = None,
+    device: str = "auto",
+    frame_layer: int | None = None,
+) -> Encoder:
     """The encoder of that name: "embedded", or a transformers model by hub id or local folder.
 
     layers: which to keep, in this order, 0 = what enters the first Transformer layer, negative from the end; all where
-    None. device: cpu, cuda, cuda:1, ... or auto: cuda where there is one. Raises ConfigError for layers that the
-    encoder lacks, AgserError for a model that can't be loaded.
+    None. device: cpu, cuda, cuda:1, ... or auto: cuda where there is one. frame_layer: with it a pretrained encoder
+    also gives the frames of that layer (`encode_with_frames`) and the layers above it (`top_layers`). Raises
+    ConfigError for layers that the encoder lacks, AgserError for a model that can't be loaded.
     """
     if name_or_path == EMBEDDED:
         from agser_core.speech.embedded import EmbeddedEncoder
 
         if layers is not None and list(layers) not in ([0], [-1]):
             raise ConfigError(f"the embedded encoder has one layer, 0: layers {list(layers)} can't be chosen")
+        if frame_layer is not None:
+            raise ConfigError(
+                "the embedded encoder has no layers to fine-tune: leave extract.speech.frame_layer away, or name a "
+                "pretrained one in extract.speech.encoder"
+            )
         return EmbeddedEncoder()
     from agser_core.speech.transformers_encoder import TransformersEncoder
 
-    return TransformersEncoder(name_or_path, layers, device)
+    return TransformersEncoder(name_or_path, layers, device, frame_layer)

@@ -16,17 +16,26 @@ def pool(frames: np.ndarray, frame_rate: float, phones: Sequence[Phone]) -> np.n
     >>> pool(np.arange(4.0).reshape(4, 1, 1), 10, [Phone("AA", 0.0, 0.2), Phone("B", 0.2, 0.22)]).ravel()
     array([0.5, 2. ], dtype=float32)
     """
-    if len(frames) == 0:
-        raise ValueError("there are no frames to pool")
     pooled = np.empty((len(phones), *frames.shape[1:]), dtype=np.float32)
-    for vector, phone in zip(pooled, phones, strict=True):
-        first, last = np.ceil(np.array([phone.start, phone.end]) * frame_rate - 0.5 - 1e-9).astype(int)
-        if last <= first or first >= len(frames):
-            middle = int((phone.start + phone.end) / 2 * frame_rate)
-            first = min(max(middle, 0), len(frames) - 1)
-            last = first + 1
-        vector[:] = frames[max(first, 0) : last].mean(axis=0, dtype=np.float64)
+    for vector, (first, stop) in zip(pooled, frames_of(phones, len(frames), frame_rate), strict=True):
+        vector[:] = frames[first:stop].mean(axis=0, dtype=np.float64)
     return pooled
+
+
+def frames_of(phones: Sequence[Phone], n_frames: int, frame_rate: float) -> np.ndarray:
+    """Which frames `pool` takes for each phone: int64 [n_phones, 2], first and one past the last, at least one frame.
+
+    >>> frames_of([Phone("AA", 0.0, 0.2), Phone("B", 0.2, 0.22)], 4, 10).tolist()
+    [[0, 2], [2, 3]]
+    """
+    if n_frames == 0:
+        raise ValueError("there are no frames to pool")
+    times = np.array([(phone.start, phone.end) for phone in phones], dtype=np.float64).reshape(-1, 2)
+    first, stop = np.ceil(times * frame_rate - 0.5 - 1e-9).astype(np.int64).T
+    nearest = np.clip((times.sum(axis=1) / 2 * frame_rate).astype(np.int64), 0, n_frames - 1)
+    without = (stop <= first) | (first >= n_frames)
+    first = np.where(without, nearest, np.maximum(first, 0))
+    return np.column_stack([first, np.where(without, nearest + 1, np.minimum(stop, n_frames))])
 
 
 def varies_within_clips(vectors: np.ndarray, clip: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import transformers
 
 from agser_core.errors import AgserError, ClipError, ConfigError
 from agser_core.media import SAMPLING_RATE
+from agser_core.speech.top_layers import TopLayers
 
 MODEL_TYPES = ("wav2vec2", "hubert", "wavlm", "whisper")  # XLS-R is a wav2vec2
 _BATCH_SECONDS = 60.0  # padded audio of one forward pass: bounds the memory
@@ -20,7 +21,13 @@ class TransformersEncoder:
 
     pretrained = True
 
-    def __init__(self, name_or_path: str, layers: Sequence[int] | None = None, device: str = "auto"):
+    def __init__(
+        self,
+        name_or_path: str,
+        layers: Sequence[int] | None = None,
+        device: str = "auto",
+        frame_layer: int | None = None,
+    ):
         self.name = name_or_path
         self._features, self._model = _load(name_or_path)
         config = self._model.config
@@ -42,11 +49,40 @@ class TransformersEncoder:
         self.frame_rate = SAMPLING_RATE / stride
         self._layers = _chosen(layers, available + 1, name_or_path)
         self.n_layers = len(self._layers)
+        self._frame_layer = None if frame_layer is None else self._below_others(frame_layer, available)
         self._device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
         self._model.eval().requires_grad_(False).to(self._device)
 
     def encode(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
         """See `Encoder.encode`. Clips are batched by length; on a GPU the model runs in bfloat16."""
+        return self._states(waveforms, self._layers)
+
+    def encode_with_frames(self, waveforms: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """What `encode` gives of each waveform, and its frame layer alone: float32 [n_frames, dimension]."""
+        states = self._states(waveforms, [*self._layers, self._frame_layer])
+        return [(clip[:, :-1], clip[:, -1]) for clip in states]
+
+    def top_layers(self) -> TopLayers:
+        """The layers above the frame layer, this encoder's own: what is loaded into them, it hears with."""
+        return TopLayers(self._model, self._frame_layer, self._layers)
+
+    def _below_others(self, frame_layer: int, available: int) -> int:
+        """The frame layer counted from 0, if any chosen layer lies above it and can be computed from it."""
+        if self._whisper:
+            raise ConfigError(
+                f"the layers of {self.name!r} hear a window of 30 s, its silence included, of which only the clip's "
+                "frames would be stored: Whisper can't be fine-tuned here. Leave extract.speech.frame_layer away"
+            )
+        found = frame_layer % (available + 1)
+        if not -available <= frame_layer + 1 <= available or not any(layer > found for layer in self._layers):
+            raise ConfigError(
+                f"extract.speech.frame_layer is {frame_layer}, but of the chosen layers of {self.name!r} "
+                f"({', '.join(map(str, self._layers))}) one must lie above it: give 0 to {max(self._layers) - 1}"
+            )
+        return found
+
+    def _states(self, waveforms: Sequence[np.ndarray], layers: list[int]) -> list[np.ndarray]:
+        """Hidden states of each waveform, float32 [n_frames, len(layers), dimension]."""
         for waveform in waveforms:
             if len(waveform) < self._shortest:
                 raise ClipError(
@@ -55,10 +91,10 @@ class TransformersEncoder:
                     error_class="encoder",
                 )
         if self._whisper:
-            return [self._encode_whisper(waveform) for waveform in waveforms]
+            return [self._encode_whisper(waveform, layers) for waveform in waveforms]
         encoded: list[np.ndarray | None] = [None] * len(waveforms)
         for batch in self._batches([len(waveform) for waveform in waveforms]):
-            for index, frames in zip(batch, self._encode_batch([waveforms[i] for i in batch]), strict=True):
+            for index, frames in zip(batch, self._encode_batch([waveforms[i] for i in batch], layers), strict=True):
                 encoded[index] = frames
         return encoded
 
@@ -87,31 +123,32 @@ class TransformersEncoder:
                 batches.append([index])
         return batches
 
-    def _encode_batch(self, waveforms: list[np.ndarray]) -> list[np.ndarray]:
+    def _encode_batch(self, waveforms: list[np.ndarray], layers: list[int]) -> list[np.ndarray]:
         inputs = self._features(
             waveforms, sampling_rate=SAMPLING_RATE, padding=True, return_attention_mask=True, return_tensors="pt"
         )
         mask = inputs["attention_mask"] if self._pads else None
-        states = self._forward(inputs["input_values"], attention_mask=None if mask is None else mask.to(self._device))
+        mask = None if mask is None else mask.to(self._device)
+        states = self._forward(inputs["input_values"], layers, attention_mask=mask)
         counts = self._model._get_feat_extract_output_lengths(torch.tensor([len(w) for w in waveforms])).tolist()
         return [clip[:count] for clip, count in zip(states, counts, strict=True)]
 
-    def _encode_whisper(self, waveform: np.ndarray) -> np.ndarray:
+    def _encode_whisper(self, waveform: np.ndarray, layers: list[int]) -> np.ndarray:
         """Whisper hears windows of fixed length (30 s): longer clips are cut, shorter ones padded by its extractor."""
         window, parts = self._features.n_samples, []
         for start in range(0, len(waveform), window):
             piece = waveform[start : start + window]
             inputs = self._features(piece, sampling_rate=SAMPLING_RATE, return_tensors="pt")
             frames = math.ceil(len(piece) / SAMPLING_RATE * self.frame_rate)
-            parts.append(self._forward(inputs["input_features"])[0, :frames])
+            parts.append(self._forward(inputs["input_features"], layers)[0, :frames])
         return np.concatenate(parts)
 
-    def _forward(self, inputs: torch.Tensor, **masks: torch.Tensor | None) -> np.ndarray:
-        """The chosen hidden states, float32 [batch, frames, layers, dimension]."""
+    def _forward(self, inputs: torch.Tensor, layers: list[int], **masks: torch.Tensor | None) -> np.ndarray:
+        """Hidden states, float32 [batch, frames, layers, dimension]."""
         on_gpu = self._device.type == "cuda"
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=on_gpu):
             states = self._model(inputs.to(self._device), output_hidden_states=True, **masks).hidden_states
-        return torch.stack([states[layer] for layer in self._layers], dim=2).float().cpu().numpy()
+        return torch.stack([states[layer] for layer in layers], dim=2).float().cpu().numpy()
 
 
 class _Graph(torch.nn.Module):

@@ -17,6 +17,7 @@ import pandas as pd
 from agser_core.evaluation.loading import FoldData
 from agser_core.evaluation.matrix import split
 from agser_core.ser.dataset import UNLABELLED, SpeechData
+from agser_core.ser.frames import top_layers_of
 from agser_core.ser.prediction import load_network, run
 from agser_core.ser.settings import TrainSettings
 from agser_core.ser.trainer import Training
@@ -144,7 +145,8 @@ class _Fit:
     def finish(self) -> np.ndarray:
         """All criteria of the kept weights; probabilities of the target's test clips, float32 [C, classes]."""
         result = self.training.result()
-        network = load_network(result.weights, self.settings, self.device)
+        top = top_layers_of(self.settings, self.parts.test)
+        network = load_network(result.weights, self.settings, self.device, top)
         evidence = _evidence(network, self.parts)
         self.kept = {name: criterion(evidence) for name, criterion in CRITERIA.items()}
         self.shown, self.warnings = evidence.probabilities, result.warnings

@@ -2,21 +2,27 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from drawn_bundle import made_facts, made_tensors
+from drawn_bundle import SIZES, made_facts, made_tensors
 
 import agser_core
-from agser_core.bundle.model import ALIGNED, NETWORK, WINDOWS
+from agser_core.bundle.files import EncoderFacts
+from agser_core.bundle.model import ALIGNED, NETWORK, WINDOWS, load_tuned_encoder
 from agser_core.bundle.windows import speech_windows
 from agser_core.errors import AgserError, ClipError
 from agser_core.phones.interval import Phone
 from agser_core.ser.dataset import SpeechData
+from agser_core.ser.frames import Frames
+from agser_core.ser.network import EmotionNetwork
 from agser_core.ser.prediction import predict
+from agser_core.ser.settings import TrainSettings
 from agser_core.speech import load_encoder, pool
+from agser_core.speech.pooling import frames_of
 
 PHONES = [Phone("AA", 0.4, 0.7), Phone("S", 0.7, 0.9), Phone("IY", 1.1, 1.35), Phone("M", 1.4, 1.7)]
 
@@ -136,6 +142,61 @@ def test_a_model_without_normalisation_has_nothing_to_enrol(write, speech):
     assert model.predict(speech, 16000).label in model.classes
     with pytest.raises(AgserError, match="train.normalise=none"):
         model.enrolled([speech])
+
+
+@pytest.fixture
+def tuned(tiny_model):
+    """Facts and weights of a model whose encoder's second layer was moved, as a fit leaves them."""
+    name = tiny_model("wavlm")
+    encoder = EncoderFacts(name=name, pretrained=True, layers=[0, 2], frame_layer=1, shape=(2, 32), code="")
+    facts = {"encoder": encoder, "normalise": "none", "settings": TrainSettings(network=SIZES, fine_tune=True)}
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        top = load_encoder(name, [0, 2], "cpu", 1).top_layers()
+        weights = EmotionNetwork(2, 32, len(made_facts()["classes"]), SIZES, top).state_dict()
+        for layer, tensor in weights.items():
+            if layer.startswith("top.") and "rel_attn_embed" not in layer:
+                tensor += 0.1 * torch.randn(tensor.shape)
+    return facts, weights
+
+
+def test_a_fine_tuned_encoder_is_what_a_bundle_hears_with(tuned, write, speech):
+    facts, weights = tuned
+    path = write({NETWORK + name: tensor for name, tensor in weights.items()}, **facts)
+    found = agser_core.load_model(path, device="cpu").predict(speech, 16000, phones=PHONES)
+
+    frozen = load_encoder(facts["encoder"].name, [0, 2], "cpu", 1)
+    ((vectors, frames),) = frozen.encode_with_frames([speech])
+    data = speech_data(pool(vectors, frozen.frame_rate, PHONES))
+    spans, length = frames_of(PHONES, len(frames), frozen.frame_rate), np.array([len(frames)])
+    stored = Frames(frames.astype(np.float16), np.array([0]), length, spans, frozen.name, (0, 2), 1)
+    expected = predict(weights, facts["settings"], replace(data, frames=stored))[0]
+    assert list(found.probabilities.values()) == pytest.approx(expected, abs=2e-3)  # frames and vectors are float16
+    before = {**weights, **{f"top.{name}": tensor for name, tensor in frozen.top_layers().state_dict().items()}}
+    assert np.abs(predict(before, facts["settings"], replace(data, frames=stored))[0] - expected).max() > 0.02
+    with pytest.raises(AgserError, match="fine-tuned.*can't be enrolled"):
+        agser_core.load_model(path, device="cpu").enrolled([speech])
+
+
+def test_a_bundle_without_its_tuned_layers_is_refused(tuned, write):
+    facts, weights = tuned
+    name = "top.layers.0.feed_forward.output_dense.weight"
+    for changed, words in (({}, "is missing"), ({NETWORK + name: torch.zeros(3)}, r"has the shape \[3\]")):
+        rest = {NETWORK + other: tensor for other, tensor in weights.items() if other != name}
+        with pytest.raises(AgserError, match=f"output_dense.weight {words}; the fine-tuned layers.*Export"):
+            agser_core.load_model(write({**rest, **changed}, **facts), device="cpu")
+
+
+def test_onnx_encoder_is_the_tuned_one(tuned, speech):
+    runtime = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
+    from agser_core.bundle.onnx import encoder_bytes
+
+    facts, weights = tuned
+    encoder = load_tuned_encoder(facts["encoder"], weights, device="cpu")
+    (frames,) = runtime.InferenceSession(encoder_bytes(encoder)).run(None, {"waveform": speech})
+    assert frames == pytest.approx(encoder.encode([speech])[0], abs=1e-4)
+    frozen = load_encoder(encoder.name, [0, 2], "cpu").encode([speech])[0]
+    assert np.abs(frames - frozen)[:, 0].max() < 1e-4 < 0.1 < np.abs(frames - frozen)[:, 1].max()
 
 
 def test_nothing_heavy_is_loaded_that_is_not_used(write, speech, tmp_path):

@@ -39,6 +39,7 @@ def test_defaults_and_overrides(file):
         ("evaluate: {directions: [a->b]}\n", (), "a direction names 'b'"),
         ("split: {folds: 9}\n", (), "6 groups by 2 for test make 3 folds"),
         ("train: {fold: 1}\n", (), "train.fold is 1, but split.folds is 1"),
+        ("train: {fine_tune: true}\n", (), "layers above extract.speech.frame_layer, which is not set"),
         ("", ("corpora.a.adapter=ravdes",), "did you mean 'ravdess'"),
         ("", ("corpora.a/b={adapter: grid, path: q}",), "the corpus name 'a/b' may have letters, digits, _ and - only"),
         ("", ("cluster.n_clusters",), "write it as key=value"),

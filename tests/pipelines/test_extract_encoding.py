@@ -7,6 +7,7 @@ import soundfile
 from agser_core.corpora.clip import Clip
 from agser_core.experiment import ExtractSettings
 from agser_core.extraction import ClipExtractor
+from agser_core.speech import load_encoder
 
 GRID = """File type = "ooTextFile"
 Object class = "TextGrid"
@@ -88,3 +89,23 @@ def test_what_is_worked_on_is_told_to_whoever_sets_time_limits(extractor, clips)
     told = []
     extractor.extract([clips[0], clips[1]], working=told.append)
     assert told == [[], ["clip-0"], [], ["clip-1"], ["clip-1", "clip-0"]]
+
+
+def test_frames_of_a_layer_are_stored_beside_the_vectors(extractor, clips):
+    from agser_core.media import read_audio
+
+    encoder = extractor.settings.speech.encoder
+    assert extractor.extract(clips).frames.num_rows == 0
+    unit = ClipExtractor(ExtractSettings(speech={"encoder": encoder, "layers": [2], "frame_layer": -2})).extract(clips)
+    everything = load_encoder(encoder, device="cpu")
+    found = unit.frames.to_pylist()
+    assert [row["clip_id"] for row in found] == unit.clips["clip_id"].to_pylist() == [f"clip-{i}" for i in (0, 1, 3, 4)]
+    for row in found:
+        heard = read_audio(next(clip.audio_uri for clip in clips if clip.clip_id == row["clip_id"]))
+        (states,) = everything.encode([heard])
+        frames = np.array(row["frames"]).reshape(row["n_frames"], 32)
+        np.testing.assert_allclose(frames, states[:, 1], atol=4e-3)
+        for position, (first, stop) in enumerate(zip(row["first"], row["stop"], strict=True)):
+            vector = vectors(unit)[row["clip_id"], position]
+            np.testing.assert_allclose(vector, states[first:stop, 2].mean(axis=0), atol=4e-3)
+        assert (row["first"][0], row["stop"][-1]) == (0, row["n_frames"]) and len(row["first"]) == 2
