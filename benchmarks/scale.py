@@ -104,7 +104,7 @@ def simulate_one(count: int, folder: str) -> dict:
         output = StageOutput.of(folder, "extract/made-up", {"count": count})
         before = peak_memory()
         lap("rows")
-        identities = {clip.clip_id: extract.clip_identity(clip, experiment.extract) for clip in corpus.clips}
+        identities = extract.clip_identities(corpus.clips, experiment.extract)
         units = extract.units_to_do(corpus.clips, identities, {}, experiment.extract.clips_per_unit, limits={})
         lap("plan")
         plan = extract.Plan(output, corpus, identities, {}, units, False)

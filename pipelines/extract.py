@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -85,14 +86,21 @@ def committed_units(output: StageOutput) -> dict[str, dict]:
         return {file.name.removesuffix(".json"): mark for file, mark in zip(files, marks, strict=True)}
 
 
-def clip_identity(clip: Clip, settings: ExtractSettings) -> str:
-    """What a clip's rows depend on: all that the corpus says of it, and the files read for it as they are (local
-    ones)."""
-    files = [clip.audio_uri, clip.video_uri, clip.phones_uri, settings.phones.dictionary]
+def clip_identities(clips: list[Clip], settings: ExtractSettings) -> dict[str, str]:
+    """What each clip's rows depend on: all that the corpus says of it, and the files read for it as they are (local
+    ones), those of the dictionary and of an encoder from a local folder among them."""
+    shared = [Location.parse(settings.phones.dictionary)] if settings.phones.dictionary else []
+    if os.path.isdir(settings.speech.encoder):
+        shared += Location.parse(settings.speech.encoder).list()
+    of_all = [location.stamp() for location in shared]
+    return {clip.clip_id: fingerprint([dataclasses.asdict(clip), _stamps(clip, settings), of_all]) for clip in clips}
+
+
+def _stamps(clip: Clip, settings: ExtractSettings) -> list[tuple[int, int] | None]:
+    files = [clip.audio_uri, clip.video_uri, clip.phones_uri]
     if settings.mouth.source == "openface" and settings.mouth.openface_folder:
         files.append(openface_csv(clip, settings).uri)
-    stamps = [Location.parse(uri).stamp() for uri in files if uri]
-    return fingerprint([dataclasses.asdict(clip), stamps])
+    return [Location.parse(uri).stamp() for uri in files if uri]
 
 
 def limits_of(settings: ExtractSettings, memory_bytes: int) -> dict[str, float]:
@@ -169,7 +177,7 @@ def plan_corpus(experiment: Experiment, name: str) -> Plan:
     corpus = corpora.read(source.adapter, source.path, **source.options)
     corpus.name, corpus.clips = name, [dataclasses.replace(clip, corpus=name) for clip in corpus.clips]
     check_unique(corpus.clips)
-    identities = {clip.clip_id: clip_identity(clip, experiment.extract) for clip in corpus.clips}
+    identities = clip_identities(corpus.clips, experiment.extract)
     limits = limits_of(experiment.extract, memory_bytes(experiment.ray))
     marks = current_units(committed_units(output), identities, limits)
     units = units_to_do(corpus.clips, identities, marks, experiment.extract.clips_per_unit, limits)

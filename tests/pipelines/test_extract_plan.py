@@ -7,7 +7,7 @@ import pytest
 from agser_core.corpora.clip import Clip
 from agser_core.errors import ConfigError
 from agser_core.experiment import ExtractSettings, RaySettings
-from pipelines.extract import clip_identity, current_units, units_to_do, workers_that_fit
+from pipelines.extract import clip_identities, current_units, units_to_do, workers_that_fit
 
 GB = 2**30
 LIMITS = {"clip_seconds": 300.0, "memory_bytes": GB}
@@ -107,17 +107,19 @@ def test_an_actor_that_fits_nowhere_is_an_error_and_no_wait(settings, words):
 
 
 def test_a_clip_is_another_when_a_file_that_is_read_for_it_changes(tmp_path):
-    names = ("a.wav", "words.dict", "a.csv")
+    names = ("a.wav", "words.dict", "a.csv", "encoder/model.safetensors")
+    (tmp_path / "encoder").mkdir()
     for name in names:
         (tmp_path / name).write_text("before")
     clip = Clip("a", "c", "c-a", str(tmp_path / "a.wav"), transcript="a word")
     settings = ExtractSettings(
         mouth={"source": "openface", "openface_folder": str(tmp_path)},
         phones={"dictionary": str(tmp_path / "words.dict")},
+        speech={"encoder": str(tmp_path / "encoder")},
     )
-    found = [clip_identity(clip, settings)]
+    found = [clip_identities([clip], settings)["a"]]
     for name in names:
         (tmp_path / name).write_text("after, and longer")
-        found.append(clip_identity(clip, settings))
-    assert len(set(found)) == 4
-    assert clip_identity(clip, ExtractSettings()) == clip_identity(clip, ExtractSettings(failure_budget=0.5))
+        found.append(clip_identities([clip], settings)["a"])
+    assert len(set(found)) == 5
+    assert clip_identities([clip], ExtractSettings()) == clip_identities([clip], ExtractSettings(failure_budget=0.5))
