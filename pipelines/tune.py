@@ -12,6 +12,7 @@ import pyarrow as pa
 from agser_core.chain import train_output, tune_output
 from agser_core.errors import AgserError, ConfigError
 from agser_core.evaluation.loading import FoldData, load_fold, why_not_trained
+from agser_core.fingerprint import fingerprint
 from agser_core.outputs import StageOutput
 from agser_core.tuning import posthoc
 from agser_core.tuning.importance import importance
@@ -45,7 +46,6 @@ def run(study: Study) -> int | None:
     if winner is None:
         reasons = sorted({record.tries[-1] for record in records if record.tries})
         raise AgserError("no trial finished: " + "; ".join(reasons[:3]))
-    _write_winners(study, records, output)
     finals = _final_fits(study, winner)
     figures = _figures(study, folds, records, finals, TrialStore(output.folder))
     _commit(study, output, records, figures, time.time() - started)
@@ -79,11 +79,11 @@ def _trials(study: Study, folds: dict[int, FoldData], output: StageOutput) -> li
 
 
 def _write_winners(study: Study, records: list[TrialRecord], output: StageOutput) -> None:
-    """winner.yaml, and winner-SOURCE-TARGET.yaml for the best trial of each direction."""
+    """winner.yaml, and winner.SOURCE.TARGET.yaml for the best trial of each direction: no name of a corpus has a dot."""
     for direction in (None, *(f"{source}->{target}" for source, target in study.directions)):
         record = best(records, direction)
         score = record.score if direction is None else record.curve[-1]["by_direction"][direction]
-        name = "winner.yaml" if direction is None else f"winner-{direction.replace('->', '-')}.yaml"
+        name = "winner.yaml" if direction is None else f"winner.{direction.replace('->', '.')}.yaml"
         over = direction or "all directions"
         heading = f"Trial {record.number} of the study {study.settings.name}: the best {study.settings.objective} over "
         heading += f"{over}, {score:.4f}.\nTrain it with: agser train -c {name}"
@@ -175,11 +175,14 @@ def _commit(
         "ranking": figures.ranking,
         "finals": figures.finals,
     }
+    # A study that grows commits again: in parts of other names, so that until then readers have the tables of before.
+    part = f"{len(records)}-trials-{fingerprint(study.settings.final_seeds)}"
     for name, table in tables.items():
         if table is not None:
-            output.write_table(name, pa.Table.from_pandas(_plain(table), preserve_index=False))
+            output.write_table(name, pa.Table.from_pandas(_plain(table), preserve_index=False), part)
     output.folder.join("trials.csv").write_text(figures.trials.to_csv(index=False))
     output.folder.join("study.html").write_text(study_page(figures))
+    _write_winners(study, records, output)
     states = [record.state for record in records]
     output.commit(
         trials=len(records),

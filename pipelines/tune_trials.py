@@ -7,14 +7,12 @@ from its marks, wherever they lie, with its search and its scheduler as they wou
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import os
 import pickle
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -23,6 +21,7 @@ from agser_core.evaluation.loading import FoldData
 from agser_core.ser.settings import TrainSettings
 from agser_core.storage import Location
 from agser_core.tables import write_parquet
+from agser_core.tuning.limits import within_limits
 from agser_core.tuning.record import TrialRecord, TrialStore, best
 from agser_core.tuning.search import PointSearch
 from agser_core.tuning.space import SearchSpace, Value
@@ -91,37 +90,6 @@ def run_trial(config: dict, folds: Mapping[int, FoldData], job: TrialJob) -> Non
         place = TrialStore(Location(job.folder)).predictions_at(config["number"])
         write_parquet(pa.Table.from_pandas(predictions, preserve_index=False), place)
     tune.report({**report, **left})
-
-
-@contextlib.contextmanager
-def within_limits(limits: LimitSettings) -> Iterator[None]:
-    """Keep what runs inside to its limits.
-
-    Time: the process ends, with a traceback of what it hung in on its standard error, even where native code holds
-    the interpreter. Memory: asking for more raises MemoryError (Linux only).
-    """
-    if limits.seconds is not None:
-        faulthandler.dump_traceback_later(limits.seconds, exit=True)
-    restore = _limit_memory(limits.memory_gb) if limits.memory_gb is not None else None
-    try:
-        yield
-    finally:
-        faulthandler.cancel_dump_traceback_later()
-        if restore is not None:
-            restore()
-
-
-def _limit_memory(gigabytes: float) -> Callable[[], None] | None:
-    """Limit the private writable memory of this process to what it has now and so much more; a function that undoes."""
-    import resource
-
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return None
-    held = next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmData"))
-    before = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (held + int(gigabytes * 2**30), before[1]))
-    return lambda: resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 def run_trials(

@@ -2,6 +2,9 @@
 
 What a trial sees of the target is its clips, never a label: `hide_labels` takes away every label that no fit of the
 study may see before the data leaves the driver.
+
+Source dev is kept from training in every trial, whatever `train_on_dev` says: most criteria look at it. The final fits
+of the winner follow the setting again.
 """
 
 from __future__ import annotations
@@ -105,7 +108,6 @@ class Worker:
             source, target = (
                 split(fold.data[name], fold.partitions[name], normalise) for name in (key.source, key.target)
             )
-            # whatever train_on_dev says, dev is kept from training here: criteria look at it
             dev, unlabelled = source["dev"], target["train"].without_labels()
             chosen = np.random.default_rng(0).permutation(len(unlabelled))[: self.plan.target_clips]
             self._parts[place] = _Parts(

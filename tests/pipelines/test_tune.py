@@ -1,6 +1,7 @@
 """The stage tune on the sample: one study from its file to the winner."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -71,7 +72,7 @@ def test_the_winner_is_an_experiment_that_train_takes(folder, extracted):
     assert winner.train.method == best["method"] and winner.train.direction == "alder->birch"
     assert winner.train.epochs == load_experiment(str(extracted.config)).train.epochs
     for source, target in (("alder", "birch"), ("birch", "alder")):
-        one = load_experiment(str(folder / f"winner-{source}-{target}.yaml"))
+        one = load_experiment(str(folder / f"winner.{source}.{target}.yaml"))
         assert one.train.direction == f"{source}->{target}"
         best = trials.loc[trials[f"score_{source}->{target}"].idxmax()]
         assert one.train.learning_rate == pytest.approx(best["learning_rate"])
@@ -79,13 +80,23 @@ def test_the_winner_is_an_experiment_that_train_takes(folder, extracted):
     assert result.exit_code == 0 and "UAR" in result.output
 
 
+def tables(folder: Path) -> dict[Path, bytes]:
+    """The files of the tables that the manifest names."""
+    named = json.loads((folder / "manifest.json").read_text())["tables"]
+    files = [folder / name / file for name, entry in named.items() for file in entry["files"]]
+    return {file: file.read_bytes() for file in files}
+
+
 def test_the_same_command_does_nothing_and_more_trials_go_on(printed, study_file, folder):
     assert "nothing to do" in tune("-c", str(study_file))
     marks = {file.name: file.stat().st_mtime_ns for file in (folder / "trials").glob("????.json")}
+    before = tables(folder)
     more = tune(str(study_file), "trials=5")
     assert "4 of 5 trials had ended before, going on" in more
     after = {file.name: file.stat().st_mtime_ns for file in (folder / "trials").glob("????.json")}
     assert len(after) == 5 and {name: after[name] for name in marks} == marks
+    # who had read the manifest of before still finds its tables, as they were
+    assert not set(before) & set(tables(folder)) and all(file.read_bytes() == was for file, was in before.items())
 
 
 def test_faults_are_plain(study_file, tmp_path):

@@ -14,12 +14,13 @@ import pipelines  # noqa: F401  (sets what Ray reads when it is imported)
 from agser_core.experiment import RaySettings
 from agser_core.ser.settings import TrainSettings
 from agser_core.storage import Location
+from agser_core.tuning.limits import within_limits
 from agser_core.tuning.record import TrialStore
 from agser_core.tuning.space import parse_space
 from agser_core.tuning.study import LimitSettings, StudySettings
 from agser_core.tuning.yaml_lines import Document
 from pipelines.ray_session import ray_session
-from pipelines.tune_trials import run_trials, within_limits
+from pipelines.tune_trials import run_trials
 
 SPACE = """
 network.dropout: {low: 0.0, high: 0.5}
