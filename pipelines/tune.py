@@ -79,7 +79,7 @@ def _trials(study: Study, folds: dict[int, FoldData], output: StageOutput) -> li
 
 
 def _write_winners(study: Study, records: list[TrialRecord], output: StageOutput) -> None:
-    """winner.yaml, and winner.SOURCE.TARGET.yaml for the best trial of each direction: no name of a corpus has a dot."""
+    """winner.yaml, and winner.SOURCE.TARGET.yaml for the best of each direction: no name of a corpus has a dot."""
     for direction in (None, *(f"{source}->{target}" for source, target in study.directions)):
         record = best(records, direction)
         score = record.score if direction is None else record.curve[-1]["by_direction"][direction]
