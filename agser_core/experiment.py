@@ -311,15 +311,15 @@ class Experiment(Settings):
 
 
 def load_experiment(path: str, overrides: tuple[str, ...] = ()) -> Experiment:
-    """Read an experiment file and apply overrides such as `cluster.n_clusters=8`.
+    """Read an experiment file, local or on S3, and apply overrides such as `cluster.n_clusters=8`.
 
     Raises ConfigError that names the file, the key, the nearest right key and what is wrong with the value.
     """
-    file = Path(path)
-    if not file.is_file():
+    on_s3 = path.startswith("s3://")  # such as the winner of a study
+    if not on_s3 and not Path(path).is_file():
         raise ConfigError(f"{path}: no such experiment file. Ready ones lie in tune_configs/experiments/")
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.safe_load(Location.parse(path).read_text() if on_s3 else Path(path).read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(content, dict):
