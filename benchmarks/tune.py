@@ -4,14 +4,14 @@
 
 Points are drawn at random from the study's space, the same in every row, so that all rows train the same networks:
 
-    agser            Ray Tune as `agser tune` uses it, every trial to its end
-    agser, ASHA      the same trials, stopped early
-    optuna, joblib   Optuna asks, joblib's processes train, one trial at a time each
-    train in tune    a Ray Train run inside each Tune trial, as most tutorials do (fewer trials)
+    agser     Ray Tune as `agser tune` uses it, every trial to its end
+    asha      the same trials, stopped early
+    joblib    Optuna asks, joblib's processes train, one trial at a time each
+    nested    a Ray Train run inside each Tune trial, as most tutorials do (fewer trials)
 
 The corpora must be extracted and clustered. Each row starts from nothing: cold workers are in its wall time. The last
 line is JSON. Exit code 1 where a bar is missed: packing at least 0.8, overhead at most 1 s, ASHA's winner no worse
-than 0.01.
+than 0.01 under that of the full training.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from agser_core.tuning.record import TrialStore, best
 from agser_core.tuning.study import Study, load_study
 from agser_core.tuning.trial import TrialPlan, Worker, hide_labels
 
+ROWS = ("agser", "asha", "joblib", "nested")
 PACKING, OVERHEAD, WORSE = 0.8, 1.0, 0.01
 
 
@@ -43,54 +44,58 @@ def main() -> None:
     parser.add_argument("study", nargs="?", default="tune_configs/sample.yaml")
     parser.add_argument("overrides", nargs="*", help="of the study and its experiment, such as train.epochs=9")
     parser.add_argument("--trials", type=int, default=64)
-    parser.add_argument("--nested", type=int, default=4, help="trials of the row `train in tune`")
+    parser.add_argument("--nested", type=int, default=4, help="trials of the row `nested`")
     parser.add_argument("--cpus", type=int, default=2)
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS)
     arguments = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    overrides = (*arguments.overrides, f"trials={arguments.trials}", "search=random", "scheduler=none")
-    study = load_study(arguments.study, overrides)
+    overrides = (*arguments.overrides, f"trials={arguments.trials}", "search=random")
+    study, stopped = (load_study(arguments.study, (*overrides, f"scheduler={name}")) for name in ("none", "asha"))
     folds = hide_labels({fold: load_fold(study.experiment, fold) for fold in study.settings.folds}, study.directions)
-
-    rows = {}
-    for name, scheduler in (("agser", "none"), ("agser, ASHA", "asha")):
-        chosen = load_study(arguments.study, (*overrides, f"scheduler={scheduler}"))
-        rows[name] = show(name, ours(chosen, folds, arguments.cpus))
-    rows["optuna, joblib"] = show("optuna, joblib", with_joblib(study, folds, arguments.cpus))
-    if arguments.nested:
-        rows["train in tune"] = show("train in tune", nested(study, folds, arguments.cpus, arguments.nested))
-    full, stopped = rows["agser"], rows["agser, ASHA"]
-    saving = 1 - stopped["training_seconds"] / full["training_seconds"]
-    lost = full["best"] - stopped["best"]
-    bars = {
-        "packing": full["packing"] >= PACKING,
-        "overhead": full["overhead_seconds"] <= OVERHEAD,
-        "asha_winner": lost <= WORSE,
+    run = {
+        "agser": lambda: ours(study, folds, arguments.cpus),
+        "asha": lambda: ours(stopped, folds, arguments.cpus),
+        "joblib": lambda: with_joblib(study, folds, arguments.cpus),
+        "nested": lambda: nested(study, folds, arguments.cpus, arguments.nested),
     }
-    print(f"ASHA trains {100 * saving:.0f} % less; its winner's score is {lost:+.4f} under that of full training")
-    print(json.dumps({"rows": rows, "asha_saving": saving, "asha_lost": lost, "bars": bars}))
+    rows = {name: show(name, run[name]()) for name in arguments.rows}
+    bars: dict[str, bool] = {}
+    found = {"rows": rows, "bars": bars}
+    if full := rows.get("agser"):
+        bars |= {"packing": full["packing"] >= PACKING, "overhead": full["overhead_seconds"] <= OVERHEAD}
+    if full and "asha" in rows:
+        saving = 1 - rows["asha"]["training_seconds"] / full["training_seconds"]
+        lost = full["best"] - rows["asha"]["best"]
+        found |= {"asha_saving": saving, "asha_lost": lost}
+        bars["asha_winner"] = lost <= WORSE
+        print(f"ASHA trains {saving:.0%} less; its winner's score is {lost:+.4f} under that of full training")
+    print(json.dumps(found))
     sys.exit(0 if all(bars.values()) else 1)
 
 
 def show(name: str, row: dict) -> dict:
     print(
-        f"{name:16} {row['trials']:3d} trials  wall {row['wall_seconds']:7.1f} s  "
+        f"{name:6} {row['trials']:3d} trials  wall {row['wall_seconds']:7.1f} s  "
         f"training {row['training_seconds']:7.1f} s  packing {row['packing']:.2f}  "
-        f"overhead a trial {row['overhead_seconds']:6.2f} s  best {row['best']:.4f}",
+        f"overhead a trial {row['overhead_seconds']:6.2f} s  best {row['best']:.4f}  "
+        f"(start {row['start_seconds']:.1f} s, tail {row['tail_seconds']:.1f} s)",
         flush=True,
     )
     return row
 
 
-def figures(wall: float, spans: list[tuple], scores: list[float], cpus: int) -> dict:
-    """spans: (process, start, end) of each trial. overhead: mean pause of a process between two of its trials."""
-    training = sum(end - start for _, start, end in spans)
+def figures(started: float, spans: list[tuple], scores: list[float], cpus: int) -> dict:
+    """What a row took, from its start to now. spans: (process, start, end) of each trial.
+
+    start, pauses, tail: CPU seconds without a trial before a process' first one, between two, and after its last; where
+    there are as many processes as CPUs, they and the training are all there is. overhead: mean pause.
+    """
+    ended = time.time()
+    wall, training = ended - started, sum(end - start for _, start, end in spans)
     by_process = defaultdict(list)
-    for process, start, end in spans:
+    for process, start, end in sorted(spans, key=lambda span: span[1]):
         by_process[process].append((start, end))
-    pauses = []
-    for own in by_process.values():
-        own.sort()
-        pauses += [after[0] - before[1] for before, after in zip(own, own[1:], strict=False)]
+    pauses = [after[0] - before[1] for own in by_process.values() for before, after in zip(own, own[1:], strict=False)]
     # Where every trial has a process of its own, its overhead is all that is not training.
     overhead = sum(pauses) / len(pauses) if pauses else (wall * cpus - training) / len(spans)
     return {
@@ -99,6 +104,9 @@ def figures(wall: float, spans: list[tuple], scores: list[float], cpus: int) -> 
         "training_seconds": training,
         "packing": training / (wall * cpus),
         "overhead_seconds": overhead,
+        "start_seconds": sum(own[0][0] - started for own in by_process.values()),
+        "pauses_seconds": sum(pauses),
+        "tail_seconds": sum(ended - own[-1][1] for own in by_process.values()),
         "processes": len(by_process),
         "best": max(scores),
     }
@@ -132,11 +140,10 @@ def ours(study: Study, folds: dict[int, FoldData], cpus: int) -> dict:
             records = run_trials(
                 trainable, study.settings, study.space, base, TrialStore(Location.parse(folder)), "bench"
             )
-            wall = time.time() - started
+            found = [tuple(json.loads(line)) for line in spans.read_text().splitlines()]
+            return figures(started, found, [best(records).score], cpus)
         finally:
             ray.shutdown()
-        found = [tuple(json.loads(line)) for line in spans.read_text().splitlines()]
-        return figures(wall, found, [best(records).score], cpus)
 
 
 _worker: list[Worker] = []  # of a joblib process
@@ -164,7 +171,7 @@ def with_joblib(study: Study, folds: dict[int, FoldData], cpus: int) -> dict:
     plan, points = plan_of(study), points_of(study, study.settings.trials)
     started = time.time()
     done = Parallel(n_jobs=cpus)(delayed(one_trial)(folds, plan, study, point) for point in points)
-    return figures(time.time() - started, [span for span, _ in done], [score for _, score in done], cpus)
+    return figures(started, [span for span, _ in done], [score for _, score in done], cpus)
 
 
 def nested(study: Study, folds: dict[int, FoldData], cpus: int, trials: int) -> dict:
@@ -203,12 +210,11 @@ def nested(study: Study, folds: dict[int, FoldData], cpus: int, trials: int) -> 
                 tune_config=tune.TuneConfig(metric="score", mode="max", max_concurrent_trials=cpus),
                 run_config=tune.RunConfig(name="nested", storage_path=folder, verbose=0),
             ).fit()
-            wall = time.time() - started
+            found = [result.metrics for result in results]
+            spans = [(one["process"], one["started"], one["ended"]) for one in found]
+            return figures(started, spans, [one["score"] for one in found], cpus)
         finally:
             ray.shutdown()
-    found = [result.metrics for result in results]
-    spans = [(one["process"], one["started"], one["ended"]) for one in found]
-    return figures(wall, spans, [one["score"] for one in found], cpus)
 
 
 def plan_of(study: Study) -> TrialPlan:

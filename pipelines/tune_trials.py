@@ -25,7 +25,7 @@ from agser_core.tuning.limits import within_limits
 from agser_core.tuning.record import TrialRecord, TrialStore, best
 from agser_core.tuning.search import PointSearch
 from agser_core.tuning.space import SearchSpace, Value
-from agser_core.tuning.study import LimitSettings, StudySettings
+from agser_core.tuning.study import LimitSettings, StudySettings, TrialResources
 from agser_core.tuning.trial import TrialPlan, Worker
 from pipelines.stage import say
 
@@ -115,23 +115,33 @@ def run_trials(
         search.tell(record.number, record.point, record.state, record.scores)
         _replay(scheduler, record)
     waiting.setdefault(0, space.point_of(base))
-    keeper = _Keeper(name, settings, store, dict(ended))
-    _tune(trainable, settings, _searcher(search, store, waiting, numbers), scheduler, keeper)
+    keeper, room = _Keeper(name, settings, store, dict(ended)), _room(settings.resources)
+    _tune(trainable, settings, _searcher(search, store, waiting, numbers, keeper, room), scheduler, keeper, room)
     _account(keeper, numbers)
     return [keeper.records[number] for number in range(settings.trials)]
 
 
-def _tune(trainable, settings: StudySettings, searcher, scheduler, keeper: _Keeper) -> None:
+def _needs(resources: TrialResources) -> dict[str, float]:
+    """What a trial takes, as Ray names it."""
+    return {"CPU": resources.cpus, **({"GPU": resources.gpus} if resources.gpus else {})}
+
+
+def _room(resources: TrialResources) -> int:
+    """How many trials fit into the cluster as it is now, at least one."""
+    import ray
+
+    there = ray.cluster_resources()
+    return max(1, int(min(there.get(name, 0) / needed for name, needed in _needs(resources).items())))
+
+
+def _tune(trainable, settings: StudySettings, searcher, scheduler, keeper: _Keeper, room: int) -> None:
     from ray import tune
 
-    resources = {
-        "CPU": settings.resources.cpus,
-        **({"GPU": settings.resources.gpus} if settings.resources.gpus else {}),
-    }
     keeper.begin()
-    with tempfile.TemporaryDirectory(prefix="agser-tune-") as scratch, _environment(_QUIET_TUNE):
+    environment = {**_QUIET_TUNE, "TUNE_MAX_PENDING_TRIALS_PG": str(room)}
+    with tempfile.TemporaryDirectory(prefix="agser-tune-") as scratch, _environment(environment):
         tune.Tuner(
-            tune.with_resources(trainable, resources),
+            tune.with_resources(trainable, _needs(settings.resources)),
             tune_config=tune.TuneConfig(
                 num_samples=settings.trials - len(keeper.records),
                 search_alg=searcher,
@@ -149,18 +159,29 @@ def _tune(trainable, settings: StudySettings, searcher, scheduler, keeper: _Keep
         ).fit()
 
 
-def _searcher(search: PointSearch, store: TrialStore, waiting: dict[int, dict], numbers: list[int]):
-    """A PointSearch as Tune wants it."""
+def _searcher(
+    search: PointSearch, store: TrialStore, waiting: dict[int, dict], numbers: list[int], keeper: _Keeper, room: int
+):
+    """A PointSearch as Tune wants it.
+
+    room: so many trials may wait while none runs, so that their workers start side by side: left to itself, Tune starts
+    one after the other, and a trial that is shorter than the start of a worker never sees a second one. Where all have
+    begun, one waits: the later a point is asked for, the more is known.
+    """
     from ray.tune.search import Searcher
 
     class Points(Searcher):
         def __init__(self):
             super().__init__(metric="score", mode="max")
-            self.left, self.given = list(numbers), {}
+            self.left, self.given, self.live = list(numbers), {}, 0
 
-        def suggest(self, trial_id: str) -> dict | str:
+        def suggest(self, trial_id: str) -> dict | str | None:
             if not self.left:
                 return Searcher.FINISHED
+            running = len(keeper.running)
+            if self.live - running >= max(1, room - running):
+                return None
+            self.live += 1
             number = self.left.pop(0)
             point = waiting[number] if number in waiting else search.ask(number)
             store.asked(number, point)
@@ -174,6 +195,7 @@ def _searcher(search: PointSearch, store: TrialStore, waiting: dict[int, dict], 
 
         def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
             number, point, scores = self.given[trial_id]
+            self.live -= 1
             state = "failed" if error or not scores else "finished" if result and "fits" in result else "stopped"
             if result and "score" in result and len(scores) < result["epoch"]:
                 scores.append(result["score"])

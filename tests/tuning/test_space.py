@@ -2,13 +2,14 @@
 
 import tempfile
 from pathlib import Path
+from typing import get_args
 
 import optuna
 import pytest
 import yaml
 
 from agser_core.errors import ConfigError
-from agser_core.ser.settings import METHOD_NAMES, TrainSettings
+from agser_core.ser.settings import KEYED_METHODS, METHOD_NAMES, Form, TrainSettings
 from agser_core.tuning.space import parse_space, searchable
 from agser_core.tuning.study import load_study
 from agser_core.tuning.yaml_lines import Document
@@ -123,9 +124,14 @@ def test_every_method_has_a_space_that_is_valid_and_reaches_valid_settings():
     for name in (*METHOD_NAMES, "none"):
         study = study_of(CONFIGS / "spaces", [f"{name}.yaml", "trainer.yaml"])
         assert next(parameter for parameter in study.space.parameters if parameter.name == "method").choices == (name,)
-        for point in draws(study.space, 60):
-            assert study.space.settings(BASE, point).method == name
-    assert len(study_of(CONFIGS / "spaces", ["example.yaml"]).space.parameters) >= 9
+        points = draws(study.space, 60)
+        assert all(study.space.settings(BASE, point).method == name for point in points)
+        forms = {point["anchor.form"] for point in points if "anchor.form" in point}
+        assert forms == (set(get_args(Form)) if name in KEYED_METHODS else set())
+        default = study.space.point_of(BASE.model_copy(update={"method": name}))
+        assert study.space.contains(default), f"{name}: the search learns nothing from the default, {default}"
+    example = study_of(CONFIGS / "spaces", ["example.yaml"]).space
+    assert len(example.parameters) >= 9 and example.contains(example.point_of(BASE))
 
 
 def study_of(folder: Path, spaces: list[str]):
@@ -148,6 +154,7 @@ def test_ready_studies_are_valid_and_search_the_default_too():
     for file in files:
         study = load_study(str(file))
         base = study.experiment.train.fit_settings()
+        assert study.space.contains(study.space.point_of(base))
         for point in draws(study.space, 60):
             study.space.settings(base, point)
         assert len(study.directions) == 2 and study.settings.trials >= 50

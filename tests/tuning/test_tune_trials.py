@@ -6,6 +6,7 @@ from ray.exceptions import RayActorError
 
 from agser_core.storage import Location
 from agser_core.tuning.record import TrialRecord, TrialStore
+from agser_core.tuning.search import PointSearch
 from agser_core.tuning.study import LimitSettings, StudySettings
 from pipelines import tune_trials
 from pipelines.tune_trials import why_failed
@@ -72,3 +73,35 @@ def test_the_progress_line(tmp_path):
     keeper.running = {4: 0.0, 5: 0.0}
     line = "tune: 4/20 trials (2 finished, 1 stopped, 1 failed), 2 running, best 0.6100 (trial 1), 4:00 left"
     assert keeper.line() == line
+
+
+def test_workers_start_side_by_side_and_later_one_point_waits(tmp_path):
+    """A cluster with room for three trials, seven to run; a trial begins where its number is among the running."""
+    store, space = TrialStore(Location.parse(tmp_path)), planted_study.space()
+    keeper = tune_trials._Keeper("tune", settings(), store, {})
+    searcher = tune_trials._searcher(PointSearch(space, "random"), store, {}, list(range(7)), keeper, room=3)
+
+    def asked() -> list[int]:
+        numbers = []
+        while isinstance(suggested := searcher.suggest(f"trial-{len(searcher.given)}"), dict):
+            numbers.append(suggested["number"])
+        return numbers
+
+    def end(number: int) -> None:
+        del keeper.running[number]
+        searcher.on_trial_complete(f"trial-{number}", {"epoch": 1, "score": 0.5, "fits": []})
+
+    assert asked() == [0, 1, 2]  # all at once
+    keeper.running = {0: 0.0}
+    assert asked() == []
+    keeper.running |= {1: 0.0, 2: 0.0}
+    assert asked() == [3] and asked() == []
+    end(1)
+    keeper.running[3] = 0.0
+    assert asked() == [4]
+    keeper.running |= {4: 0.0}  # the cluster has grown
+    assert asked() == [5]
+    for number in (0, 2, 3, 4):
+        end(number)
+    keeper.running[5] = 0.0
+    assert asked() == [6] and searcher.suggest("trial-7") == "FINISHED"
