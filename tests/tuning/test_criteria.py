@@ -83,6 +83,8 @@ def test_degenerate_predictions_break_no_criterion():
     base = evidence(1.0, clips=40)
     one = dataclasses.replace(base, probabilities=np.eye(4)[np.zeros(40, dtype=int)])
     flat = dataclasses.replace(base, embeddings=np.zeros((40, 8)), dev_embeddings=np.zeros((40, 8)))
+    dead = dataclasses.replace(flat, probabilities=one.probabilities)
     for name, criterion in CRITERIA.items():
-        for degenerate in (one, flat):
+        for degenerate in (one, flat, dead):
             assert np.isfinite(criterion(degenerate)), name
+    assert criteria.cluster_agreement(dead) == 0 and criteria.silhouette(dead) == -1  # not the perfect agreement of one
