@@ -76,7 +76,8 @@ def main() -> None:
 def show(name: str, row: dict) -> dict:
     print(
         f"{name:6} {row['trials']:3d} trials  wall {row['wall_seconds']:7.1f} s  "
-        f"training {row['training_seconds']:7.1f} s  packing {row['packing']:.2f}  "
+        f"training {row['training_seconds']:7.1f} s (CPU {row['training_cpu_seconds']:7.1f} s)  "
+        f"packing {row['packing']:.2f}  "
         f"overhead a trial {row['overhead_seconds']:6.2f} s  best {row['best']:.4f}  "
         f"(start {row['start_seconds']:.1f} s, tail {row['tail_seconds']:.1f} s)",
         flush=True,
@@ -85,15 +86,16 @@ def show(name: str, row: dict) -> dict:
 
 
 def figures(started: float, spans: list[tuple], scores: list[float], cpus: int) -> dict:
-    """What a row took, from its start to now. spans: (process, start, end) of each trial.
+    """What a row took, from its start to now. spans: (process, start, end, CPU seconds) of each trial.
 
+    Where the CPU seconds of the training are less than its seconds, trials waited: for each other, for other processes.
     start, pauses, tail: CPU seconds without a trial before a process' first one, between two, and after its last; where
     there are as many processes as CPUs, they and the training are all there is. overhead: mean pause.
     """
     ended = time.time()
-    wall, training = ended - started, sum(end - start for _, start, end in spans)
+    wall, training = ended - started, sum(end - start for _, start, end, _ in spans)
     by_process = defaultdict(list)
-    for process, start, end in sorted(spans, key=lambda span: span[1]):
+    for process, start, end, _ in sorted(spans, key=lambda span: span[1]):
         by_process[process].append((start, end))
     pauses = [after[0] - before[1] for own in by_process.values() for before, after in zip(own, own[1:], strict=False)]
     # Where every trial has a process of its own, its overhead is all that is not training.
@@ -102,6 +104,7 @@ def figures(started: float, spans: list[tuple], scores: list[float], cpus: int) 
         "trials": len(spans),
         "wall_seconds": wall,
         "training_seconds": training,
+        "training_cpu_seconds": sum(cpu for *_, cpu in spans),
         "packing": training / (wall * cpus),
         "overhead_seconds": overhead,
         "start_seconds": sum(own[0][0] - started for own in by_process.values()),
@@ -124,12 +127,12 @@ def ours(study: Study, folds: dict[int, FoldData], cpus: int) -> dict:
         spans = Path(folder) / "spans"
 
         def timed(config: dict, folds, job) -> None:
-            started = time.time()
+            started, used = time.time(), time.process_time()
             try:
                 run_trial(config, folds, job)
             finally:  # also where the scheduler ends the trial
                 with open(spans, "a") as file:
-                    file.write(json.dumps([os.getpid(), started, time.time()]) + "\n")
+                    file.write(json.dumps([os.getpid(), started, time.time(), time.process_time() - used]) + "\n")
 
         from ray import tune
 
@@ -156,12 +159,12 @@ def one_trial(folds: dict[int, FoldData], plan: TrialPlan, study: Study, point: 
     torch.set_num_threads(1)
     if not _worker:
         _worker.append(Worker(folds, plan))
-    started = time.time()
+    started, used = time.time(), time.process_time()
     trial = _worker[0].start(study.space.settings(study.experiment.train.fit_settings(), point))
     while not trial.finished:
         report = trial.next_epoch()
     trial.finish()
-    return (os.getpid(), started, time.time()), report["score"]
+    return (os.getpid(), started, time.time(), time.process_time() - used), report["score"]
 
 
 def with_joblib(study: Study, folds: dict[int, FoldData], cpus: int) -> dict:
@@ -190,7 +193,7 @@ def nested(study: Study, folds: dict[int, FoldData], cpus: int, trials: int) -> 
 
         def loop(config: dict) -> None:
             span, score = one_trial(ray.get(data), plan, study, config["point"])
-            train.report({"score": score, "process": span[0], "started": span[1], "ended": span[2]})
+            train.report({"score": score, "span": list(span)})
 
         def driver(config: dict) -> None:
             TorchTrainer(
@@ -211,8 +214,7 @@ def nested(study: Study, folds: dict[int, FoldData], cpus: int, trials: int) -> 
                 run_config=tune.RunConfig(name="nested", storage_path=folder, verbose=0),
             ).fit()
             found = [result.metrics for result in results]
-            spans = [(one["process"], one["started"], one["ended"]) for one in found]
-            return figures(started, spans, [one["score"] for one in found], cpus)
+            return figures(started, [one["span"] for one in found], [one["score"] for one in found], cpus)
         finally:
             ray.shutdown()
 
