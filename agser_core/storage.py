@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from agser_core.errors import StorageError
 from agser_core.storage_faults import insist
 
 _COPY_BYTES = 1 << 20
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}")  # names of local files that are still being written
 
 
 @functools.lru_cache
@@ -107,11 +109,15 @@ class Location:
         return self._info().size or 0
 
     def list(self, recursive: bool = False) -> list[Location]:
-        """The files below this folder in order of name; empty where the folder does not exist."""
+        """The files below this folder in order of name; empty where the folder does not exist.
+
+        What is being written does not exist yet, nor ever will where its writer was killed.
+        """
         selector = pyarrow.fs.FileSelector(self.path, recursive=recursive, allow_not_found=True)
         entries = insist(lambda: self.filesystem.get_file_info(selector), "list", self.uri)
         prefix = "" if self.is_local else "s3://"
-        return sorted(Location(prefix + entry.path) for entry in entries if entry.type == pyarrow.fs.FileType.File)
+        files = (Location(prefix + entry.path) for entry in entries if entry.type == pyarrow.fs.FileType.File)
+        return sorted(file for file in files if not (file.is_local and _UNFINISHED.fullmatch(file.name)))
 
     def folders(self) -> list[Location]:
         """The folders directly below this one, in order of name."""

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from agser_core.errors import StorageError
@@ -29,6 +32,18 @@ def test_a_failed_write_leaves_the_old_content_and_no_other_file(tmp_path, monke
         file.write_bytes(b"new")
     assert file.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["table"]
+
+
+def test_what_a_killed_writer_left_is_not_listed(tmp_path):
+    program = (
+        "import os, sys; from agser_core.storage import Location;"
+        "os.fsync = lambda _: os.kill(os.getpid(), 9);"
+        "Location.parse(sys.argv[1]).join('unit.json').write_text('{}')"
+    )
+    assert subprocess.run([sys.executable, "-c", program, str(tmp_path)]).returncode == -9
+    (tmp_path / ".clip.wav").write_text("hidden, but whole")
+    assert len(list(tmp_path.iterdir())) == 2
+    assert [file.name for file in Location.parse(tmp_path).list()] == [".clip.wav"]
 
 
 def test_uris():
