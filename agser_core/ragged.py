@@ -122,6 +122,13 @@ def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 def as_ragged(segments: Ragged | np.ndarray | Sequence[np.ndarray]) -> Ragged:
-    """A `Ragged` from what callers have: itself, an array [N, n, D] or [N, n] (D = 1) of equal lengths, or a list of
-    arrays."""
-    return segments if isinstance(segments, Ragged) else Ragged.from_list(segments)
+    """A `Ragged` from what callers have: itself, an array [N, n, D] or [N, n] (D = 1) of equal lengths (not copied
+    where it is contiguous float), or a list of arrays."""
+    if isinstance(segments, Ragged):
+        return segments
+    if isinstance(segments, np.ndarray) and segments.ndim in (2, 3) and segments.size and segments.dtype.kind in "fiub":
+        count, length = segments.shape[:2]
+        frames = segments.reshape(count * length, -1)
+        dtype = np.float32 if segments.dtype == np.float32 else np.float64
+        return Ragged(frames.astype(dtype, copy=False), np.arange(count + 1) * length)
+    return Ragged.from_list(segments)

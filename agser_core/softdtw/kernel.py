@@ -3,33 +3,33 @@ vectorises it.
 
     P[i, j] = 2**-cost[i, j] (P[i-1, j] + P[i, j-1] + P[i-1, j-1]),   soft-DTW = -gamma ln P[n-1, T-1]
     E[i, j] = share (by weight) of the paths through the cell = d soft-DTW / d cost, followed backwards along the shares
-              that the terms have in P: up, diag, the rest left (Cuturi & Blondel 2017, algorithm 2, without
-                  exponentials)
+              that the terms have in P: up, diag, the rest left (Cuturi & Blondel 2017, algorithm 2, no exponentials)
 
-Inputs are shifted and scaled by sqrt(log2(e) / gamma) on the way in, so 2**-cost is exp(-squared distance / gamma),
-and results are
-in units of gamma ln 2. Shorter series of a batch are continued by their last frame; what they need is read off (or,
-backwards,
-started from) at their own last row, so a series' result does not depend, to the last bit, on its company.
+Inputs are shifted and scaled by sqrt(log2(e) / gamma) on the way in, so 2**-cost is exp(-squared distance / gamma), and
+results are in units of gamma ln 2. Shorter series of a batch are continued by their last frame; what they need is read
+off (or, backwards, started from) at their own last row, so a series' result does not depend, to the last bit, on its
+company.
 
 Layouts, L lanes innermost everywhere; D is padded with zeros to whole chunks of 4; rows of series come in pairs.
     tile     [n / 2] [D] [2 rows]                     the series
     table    [T / 4] [D] [4 columns]                  one reference, no lanes; frames past its end are zeros
     costs    [T] [2 rows]                             of one pair of rows, T in whole fours
-    states   [T + 1] [2] [mantissa, exponent]         P of the last two rows as integers; column 0 stands left of the
-    first
+    states   [T + 1] [2] [mantissa, exponent]         P of the last two rows as integers; column 0 stands left of them
     shares   [n / 2] [T] [2 rows] [up, then E | diag]
     flow     [T + 1] [below, left, passing]           E on its way; column j at place j + 1
-    sums     [T / 4] [D / 4] [4 dimensions] [4 columns]
+    sums     [T / 4] [D / 4] [4 dimensions] [4 columns] [L / 2]
 
-Why it is fast where it is: arrays that a loop writes are few and hold everything at constant distances, because
-before each lane loop
-the compiler tests whether arrays overlap, and with a dozen arrays that test costs more than the loop. Columns are
-counted
-through an array, because it would otherwise make that test once for all columns, find them side by side, and give up.
-Trip counts are
-constant where values must stay in registers. The helper arithmetic sits in this file because numba's on-disk cache
-notices changes of a kernel's own file only.
+Why it is fast where it is:
+- Arrays that a loop writes are few and hold everything at constant distances: before each lane loop the compiler tests
+  whether arrays overlap, and with a dozen arrays that test costs more than the loop.
+- Columns are counted through an array, because the compiler would otherwise make that test once for all columns, find
+  them side by side, and give up.
+- Trip counts are constant where values must stay in registers, and what one store keeps is computed before it: after a
+  store the compiler reads again what it already had.
+- Arrays begin at whole rows of lanes (256 bytes). Elsewhere a load can share the low address bits of the store just
+  before it, and processors then make it wait.
+
+The helper arithmetic sits in this file because numba's on-disk cache notices changes of a kernel's own file only.
 """
 
 from __future__ import annotations
@@ -46,14 +46,13 @@ OPTIONS = {"cache": True, "nogil": True, **INLINED}
 CHUNK = 4  # dimensions taken at a time
 COLUMNS = 4  # reference frames taken at a time
 ROWS = 2  # series frames taken at a time
+EMPTIED = 32  # batches after which sums go from the lanes to float64: float32 ones lose digits as they grow
 U1, U2, U3 = np.uint64(1), np.uint64(2), np.uint64(3)
 
 
 # Path sums leave the range of any float as soon as gamma is small, and rescaling whole rows (as hidden Markov models
-# do) fails silently:
-# entries of one row differ by factors of e^1000. So every sum is mantissa * 2**exponent with an exponent of its own,
-# the mantissa kept
-# as its bits.
+# do) fails silently: entries of one row differ by factors of e^1000. So every sum is mantissa * 2**exponent with an
+# exponent of its own, the mantissa kept as its bits.
 
 
 def _power_coefficients(degree: int) -> list[float]:
@@ -116,9 +115,8 @@ def _inverse_power(y):
 def scaled(mantissa, exponent, largest):
     """mantissa (bits) * 2**(exponent - largest) for exponent <= largest; below 2**-60 (2**-500) it stays at about that.
 
-    An integer addition to the exponent bits: no rounding. What stops at the bound is far below the rounding of the
-        sum it enters,
-    and products of such shares stay clear of subnormal numbers.
+    An integer addition to the exponent bits: no rounding. What stops at the bound is far below the rounding of the sum
+    it enters, and products of such shares stay clear of subnormal numbers.
     """
 
 
@@ -177,8 +175,10 @@ def _from_bits(mantissa):
 
 @njit(**OPTIONS)
 def largest_bits(bits, mask):
-    """Largest bit pattern of floats viewed as integers [M], the mask clearing the sign; they order as magnitudes, NaN
-    above infinity."""
+    """Largest bit pattern of floats viewed as integers [M], the mask clearing the sign.
+
+    Bit patterns order as magnitudes do, NaN above infinity.
+    """
     largest = bits[0] & mask
     for i in range(len(bits)):
         largest = max(largest, bits[i] & mask)
@@ -187,89 +187,114 @@ def largest_bits(bits, mask):
 
 @njit(**OPTIONS)
 def aligned(size, value):
-    """`size` copies of the value from the start of a cache line on."""
-    whole = np.full(size + 64, value)
-    first = ((-whole.ctypes.data) % 64) // whole.itemsize
+    """`size` copies of the value, the first at a multiple of 256 bytes."""
+    whole = np.full(size + 256, value)
+    first = ((-whole.ctypes.data) % 256) // whole.itemsize
     return whole[first : first + size]
 
 
 @njit(**OPTIONS)
-def gather(frames, offsets, members, first, count, rows, shift, scale, tile, starts, staged):
-    """Fills the tile with `rows` frames of the series members[first:first + count]; spare lanes repeat the last
+def locate(offsets, members, first, count, dimension, starts):
+    """Where the first and the last frame of the series members[first:first + count] begin; spare lanes repeat the last
     series."""
-    dimension = frames.shape[1]
-    lanes = lane_count(scale)
-    flat = frames.reshape(-1)
-    whole = dimension // CHUNK
-    at_row, begins, lasts = starts[0], starts[1], starts[2]
-    for lane in range(lanes):
+    begins, lasts = starts[1], starts[2]
+    for lane in range(len(begins) // ROWS):
         member = members[first + min(lane, count - 1)]
         begins[lane], lasts[lane] = offsets[member] * dimension, (offsets[member + 1] - 1) * dimension
-    for i in range(rows):
+
+
+@njit(**OPTIONS)
+def last_rows(lengths, first, count, ends):
+    """The last row of the series from `first` on; spare lanes have the last one's."""
+    ends[:] = lengths[first + count - 1] - 1
+    for lane in range(count):
+        ends[lane] = lengths[first + lane] - 1
+
+
+@njit(**OPTIONS)
+def gather(frames, first, stop, shift, scale, tile, starts, staged):
+    """Fills rows first .. stop - 1 of the tile, in whole pairs, with frames of the series that `locate` has found.
+
+    A pair's rows stand side by side. They are copied four numbers at a time, which the compiler can turn over at once.
+    """
+    dimension, lanes = frames.shape[1], lane_count(scale)
+    flat = frames.reshape(-1)
+    whole = dimension // CHUNK
+    places, begins, lasts = starts[0], starts[1], starts[2]
+    for i in range(first, stop, ROWS):
         for lane in range(lanes):
-            at_row[lane] = min(begins[lane] + i * dimension, lasts[lane])
+            places[lane] = min(begins[lane] + i * dimension, lasts[lane])
+            places[lanes + lane] = min(begins[lane] + (i + 1) * dimension, lasts[lane])
+        x = tile[i >> 1]
         for chunk in range(whole):
             at = chunk * CHUNK
-            for lane in range(lanes):  # unsigned: numba then spares the test for negative indices
-                x, y = np.uint64(at_row[lane] + at), np.uint64(lane * CHUNK)
-                x0, x1, x2, x3 = flat[x], flat[x + U1], flat[x + U2], flat[x + U3]
+            for lane in range(ROWS * lanes):  # unsigned: numba then spares the test for negative indices
+                a, y = np.uint64(places[lane] + at), np.uint64(lane * CHUNK)
+                x0, x1, x2, x3 = flat[a], flat[a + U1], flat[a + U2], flat[a + U3]
                 staged[y], staged[y + U1], staged[y + U2], staged[y + U3] = x0, x1, x2, x3
-            out = tile[i >> 1][(at * ROWS + (i & 1)) * lanes :]
+            out = x[at * ROWS * lanes :]
             s0, s1, s2, s3 = shift[at], shift[at + 1], shift[at + 2], shift[at + 3]
-            for lane in range(lanes):
+            for lane in range(ROWS * lanes):
                 x0, x1, x2, x3 = staged[4 * lane], staged[4 * lane + 1], staged[4 * lane + 2], staged[4 * lane + 3]
                 out[lane] = (x0 - s0) * scale
                 out[ROWS * lanes + lane] = (x1 - s1) * scale
                 out[2 * ROWS * lanes + lane] = (x2 - s2) * scale
                 out[3 * ROWS * lanes + lane] = (x3 - s3) * scale
         for d in range(whole * CHUNK, dimension):
-            out = tile[i >> 1][(d * ROWS + (i & 1)) * lanes :]
-            for lane in range(lanes):
-                out[lane] = (flat[at_row[lane] + d] - shift[d]) * scale
+            out = x[d * ROWS * lanes :]
+            for lane in range(ROWS * lanes):
+                out[lane] = (flat[places[lane] + d] - shift[d]) * scale
+
+
+@njit(forceinline=True, **OPTIONS)
+def cost_chunk(x, c, out, lanes, rows, opening, wide):
+    """4 dimensions' part of the squared distances of the rows to 4 columns, or to 2 where not wide.
+
+    The opening chunk writes it, the others add it. `opening` and `wide` are literals at each call: no branch is left.
+    """
+    zero = x[0] - x[0]
+    for lane in range(rows * lanes):  # rows stand side by side
+        a0, a1, a2, a3 = zero, zero, zero, zero
+        if not opening:
+            a0, a1 = out[lane], out[ROWS * lanes + lane]
+            if wide:
+                a2, a3 = out[2 * ROWS * lanes + lane], out[3 * ROWS * lanes + lane]
+        for d in range(CHUNK):
+            x0 = x[d * ROWS * lanes + lane]
+            c0, c1 = c[d * COLUMNS], c[d * COLUMNS + 1]
+            a0 += (x0 - c0) * (x0 - c0)
+            a1 += (x0 - c1) * (x0 - c1)
+            if wide:
+                c2, c3 = c[d * COLUMNS + 2], c[d * COLUMNS + 3]
+                a2 += (x0 - c2) * (x0 - c2)
+                a3 += (x0 - c3) * (x0 - c3)
+        out[lane], out[ROWS * lanes + lane] = a0, a1
+        if wide:
+            out[2 * ROWS * lanes + lane], out[3 * ROWS * lanes + lane] = a2, a3
 
 
 @njit(**OPTIONS)
-def cost_rows(x, table, chunks, costs):
-    """Squared distances of a pair of frames of every lane to every frame of the reference."""
+def cost_rows(x, table, chunks, length, rows, costs):
+    """Squared distances of one or two frames of every lane to every frame of the reference."""
     lanes = lane_count(x[0])
-    costs[:] = 0
-    for part in range(len(costs) // (COLUMNS * ROWS * lanes)):
-        out = costs[part * COLUMNS * ROWS * lanes :]
-        for chunk in range(chunks):
-            xs = x[chunk * CHUNK * ROWS * lanes :]
-            cs = table[(part * chunks + chunk) * CHUNK * COLUMNS :]
-            for lane in range(lanes):
-                a0, b0, a1, b1 = out[lane], out[lanes + lane], out[2 * lanes + lane], out[3 * lanes + lane]
-                a2, b2, a3, b3 = (
-                    out[4 * lanes + lane],
-                    out[5 * lanes + lane],
-                    out[6 * lanes + lane],
-                    out[7 * lanes + lane],
-                )
-                for d in range(CHUNK):
-                    x0, x1 = xs[d * ROWS * lanes + lane], xs[d * ROWS * lanes + lanes + lane]
-                    c0, c1, c2, c3 = cs[d * COLUMNS], cs[d * COLUMNS + 1], cs[d * COLUMNS + 2], cs[d * COLUMNS + 3]
-                    a0 += (x0 - c0) * (x0 - c0)
-                    a1 += (x0 - c1) * (x0 - c1)
-                    a2 += (x0 - c2) * (x0 - c2)
-                    a3 += (x0 - c3) * (x0 - c3)
-                    b0 += (x1 - c0) * (x1 - c0)
-                    b1 += (x1 - c1) * (x1 - c1)
-                    b2 += (x1 - c2) * (x1 - c2)
-                    b3 += (x1 - c3) * (x1 - c3)
-                out[lane], out[lanes + lane], out[2 * lanes + lane], out[3 * lanes + lane] = a0, b0, a1, b1
-                out[4 * lanes + lane], out[5 * lanes + lane], out[6 * lanes + lane], out[7 * lanes + lane] = (
-                    a2,
-                    b2,
-                    a3,
-                    b3,
-                )
+    for part in range(-(-length // COLUMNS)):
+        out, c = costs[part * COLUMNS * ROWS * lanes :], table[part * chunks * CHUNK * COLUMNS :]
+        if length - part * COLUMNS > 2:
+            cost_chunk(x, c, out, lanes, rows, True, True)
+            for at in range(CHUNK, chunks * CHUNK, CHUNK):
+                cost_chunk(x[at * ROWS * lanes :], c[at * COLUMNS :], out, lanes, rows, False, True)
+        else:
+            cost_chunk(x, c, out, lanes, rows, True, False)
+            for at in range(CHUNK, chunks * CHUNK, CHUNK):
+                cost_chunk(x[at * ROWS * lanes :], c[at * COLUMNS :], out, lanes, rows, False, False)
 
 
 @njit(**OPTIONS)
 def start_row(i, no_path, lanes, states):
-    """Left of column 0 there is no path, except the one that starts at the corner of the first row. Even rows are
-    read from slot 0."""
+    """Left of column 0 there is no path, except the one that starts at the corner of the first row.
+
+    Even rows are read from slot 0.
+    """
     old = (i & 1) * 2 * lanes
     new = 2 * lanes - old
     states[old + lanes : old + 2 * lanes] = no_path * (i != 0)
@@ -285,19 +310,15 @@ def clear(states, no_path, lanes):
 
 @njit(forceinline=True, **OPTIONS)
 def forward_row(costs, columns, states, old):
-    """Row i of P from row i - 1, which stands in slot `old` = i % 2 (a literal at each call, so that distances are
-    constants)."""
+    """Row i of P from row i - 1, which stands in slot `old` = i % 2, a literal so that distances are constants."""
     lanes = lane_count(states[0])
     new = 1 - old
     for j in columns:
         s, y = states[j * 4 * lanes :], costs[(j * ROWS + old) * lanes :]
         for lane in range(lanes):
             p, whole = inverse_power(y[lane])
-            up_e, diag_e, left_e = (
-                s[(5 + 2 * old) * lanes + lane],
-                s[(1 + 2 * old) * lanes + lane],
-                s[(1 + 2 * new) * lanes + lane],
-            )
+            up_e, diag_e = s[(5 + 2 * old) * lanes + lane], s[(1 + 2 * old) * lanes + lane]
+            left_e = s[(1 + 2 * new) * lanes + lane]
             e = max(max(up_e, diag_e), left_e)
             total = (
                 scaled(s[(4 + 2 * old) * lanes + lane], up_e, e)
@@ -316,11 +337,8 @@ def forward_row_shares(costs, columns, states, one, shares, old):
         s, y, share = states[j * 4 * lanes :], costs[(j * ROWS + old) * lanes :], shares[(j * ROWS + old) * 2 * lanes :]
         for lane in range(lanes):
             p, whole = inverse_power(y[lane])
-            up_e, diag_e, left_e = (
-                s[(5 + 2 * old) * lanes + lane],
-                s[(1 + 2 * old) * lanes + lane],
-                s[(1 + 2 * new) * lanes + lane],
-            )
+            up_e, diag_e = s[(5 + 2 * old) * lanes + lane], s[(1 + 2 * old) * lanes + lane]
+            left_e = s[(1 + 2 * new) * lanes + lane]
             e = max(max(up_e, diag_e), left_e)
             up, diag = scaled(s[(4 + 2 * old) * lanes + lane], up_e, e), scaled(s[2 * old * lanes + lane], diag_e, e)
             total = up + diag + scaled(s[2 * new * lanes + lane], left_e, e)
@@ -331,8 +349,7 @@ def forward_row_shares(costs, columns, states, one, shares, old):
 
 @njit(**OPTIONS)
 def keep_ended(i, ends, column, states, kept):
-    """Copies mantissa and exponent at the column of lanes whose last row this is, out of the slot that row i was
-    written to."""
+    """Copies mantissa and exponent at the column, in lanes whose last row this is, from the slot that row i went to."""
     lanes = lane_count(kept[0])
     s = states[((column + 1) * 4 + 2 - 2 * (i & 1)) * lanes :]
     for lane in range(lanes):
@@ -365,7 +382,7 @@ def series_tile(frames, longest, one):
     pairs = (longest + 1) // ROWS
     padded = -(-frames.shape[1] // CHUNK) * CHUNK
     tile = aligned(pairs * padded * ROWS * lanes, one - one).reshape(pairs, -1)
-    return tile, np.empty((3, lanes), np.int64), aligned(lanes * CHUNK, one)
+    return tile, np.empty((3, ROWS * lanes), np.int64), aligned(ROWS * lanes * CHUNK, one)
 
 
 @njit(**OPTIONS)
@@ -388,24 +405,20 @@ def values(frames, offsets, members, lengths, tables, targets, length, shift, sc
     chunks = -(-frames.shape[1] // CHUNK)
     tile, starts, staged = series_tile(frames, lengths[-1], one)
     costs, states = cost_room(length, one), aligned((length + 1) * 4 * lanes, split(one, no_path, no_path)[0])
-    ends, kept, logarithm, columns = (
-        aligned(lanes, no_path),
-        aligned(2 * lanes, no_path),
-        aligned(lanes, 0.0),
-        np.arange(length),
-    )
+    ends, kept, logarithm = aligned(lanes, no_path), aligned(2 * lanes, no_path), aligned(lanes, 0.0)
+    columns = np.arange(length)
     for first in range(0, len(members), lanes):
         batch = min(lanes, len(members) - first)
         n = lengths[first + batch - 1]
-        gather(frames, offsets, members, first, batch, n + n % ROWS, shift, scale, tile, starts, staged)
-        for lane in range(lanes):
-            ends[lane] = lengths[first + min(lane, batch - 1)] - 1
+        locate(offsets, members, first, batch, frames.shape[1], starts)
+        gather(frames, 0, n, shift, scale, tile, starts, staged)
+        last_rows(lengths, first, batch, ends)
         for k in range(len(tables)):
             clear(states, no_path, lanes)
             for i in range(n):
                 start_row(i, no_path, lanes, states)
                 if i % ROWS == 0:
-                    cost_rows(tile[i >> 1], tables[k], chunks, costs)
+                    cost_rows(tile[i >> 1], tables[k], chunks, length, min(ROWS, n - i), costs)
                     forward_row(costs, columns, states, 0)
                 else:
                     forward_row(costs, columns, states, 1)
@@ -420,22 +433,16 @@ def self_values(frames, offsets, members, lengths, shift, scale, one, no_path, o
     lanes = lane_count(one)
     dimension, longest = frames.shape[1], lengths[-1]
     tile, starts, staged = series_tile(frames, longest, one)
-    costs, states = (
-        aligned(longest * ROWS * lanes, one),
-        aligned((longest + 1) * 4 * lanes, split(one, no_path, no_path)[0]),
-    )
-    ends, kept, logarithm, columns = (
-        aligned(lanes, no_path),
-        aligned(2 * lanes, no_path),
-        aligned(lanes, 0.0),
-        np.arange(longest),
-    )
+    costs = aligned(longest * ROWS * lanes, one)
+    states = aligned((longest + 1) * 4 * lanes, split(one, no_path, no_path)[0])
+    ends, kept, logarithm = aligned(lanes, no_path), aligned(2 * lanes, no_path), aligned(lanes, 0.0)
+    columns = np.arange(longest)
     for first in range(0, len(members), lanes):
         batch = min(lanes, len(members) - first)
         n = lengths[first + batch - 1]
-        gather(frames, offsets, members, first, batch, n + n % ROWS, shift, scale, tile, starts, staged)
-        for lane in range(lanes):
-            ends[lane] = lengths[first + min(lane, batch - 1)] - 1
+        locate(offsets, members, first, batch, frames.shape[1], starts)
+        gather(frames, 0, n, shift, scale, tile, starts, staged)
+        last_rows(lengths, first, batch, ends)
         clear(states, no_path, lanes)
         for i in range(n):
             start_row(i, no_path, lanes, states)
@@ -457,8 +464,8 @@ def self_values(frames, offsets, members, lengths, shift, scale, one, no_path, o
 
 @njit(**OPTIONS)
 def backward_row(shares, row, last_to_first, flow, tiny):
-    """One row of E, written over the up shares; `flow` carries what enters it from below and from the right, and on
-    to the row above."""
+    """One row of E, written over the up shares; `flow` carries what enters it from below and from the right, and on to
+    the row above."""
     lanes = lane_count(tiny)
     for j in last_to_first:
         share, f = shares[(j * ROWS + row) * 2 * lanes :], flow[j * 3 * lanes :]
@@ -472,67 +479,91 @@ def backward_row(shares, row, last_to_first, flow, tiny):
             share[lane] = e
 
 
+@njit(forceinline=True, **OPTIONS)
+def four(values, at, step):
+    """Four values at equal distances."""
+    return values[at], values[at + step], values[at + 2 * step], values[at + 3 * step]
+
+
+@njit(forceinline=True, **OPTIONS)
+def set_four(values, at, step, four):
+    values[at], values[at + step], values[at + 2 * step], values[at + 3 * step] = four
+
+
+@njit(forceinline=True, **OPTIONS)
+def add_scaled(sums, e, f, x, y):
+    """sums + e x + f y, a four each of sums, e, f."""
+    return (
+        sums[0] + e[0] * x + f[0] * y,
+        sums[1] + e[1] * x + f[1] * y,
+        sums[2] + e[2] * x + f[2] * y,
+        sums[3] + e[3] * x + f[3] * y,
+    )
+
+
+@njit(forceinline=True, **OPTIONS)
+def add_products(sums, x, e, lane, lanes):
+    """sums + E[i, j] x[i, d] of one lane's pair of rows, for 4 dimensions (the outer four) and 4 columns."""
+    x0, x1 = four(x, lane, ROWS * lanes), four(x, lane + lanes, ROWS * lanes)
+    e0, e1 = four(e, lane, 2 * ROWS * lanes), four(e, lane + 2 * lanes, 2 * ROWS * lanes)
+    return (
+        add_scaled(sums[0], e0, e1, x0[0], x1[0]),
+        add_scaled(sums[1], e0, e1, x0[1], x1[1]),
+        add_scaled(sums[2], e0, e1, x0[2], x1[2]),
+        add_scaled(sums[3], e0, e1, x0[3], x1[3]),
+    )
+
+
 @njit(**OPTIONS)
 def accumulate(tile, shares, pairs, chunks, sums, visits):
-    """sums += E[i, j] x[i, d], visits += E[i, j] over the rows; two pairs of rows at a time spare stores."""
+    """sums += E[i, j] x[i, d], visits += E[i, j] over the rows; two lanes share a sum, which spares stores."""
     lanes = lane_count(tile[0, 0])
-    for part in range(len(visits) // (COLUMNS * lanes)):
+    half = lanes // 2
+    for part in range(len(visits) // (COLUMNS * half)):
         at = part * COLUMNS * ROWS * 2 * lanes
-        seen = visits[part * COLUMNS * lanes :]
+        seen = visits[part * COLUMNS * half :]
         for pair in range(pairs):
             e = shares[pair][at:]
-            for lane in range(lanes):
+            for lane in range(half):
                 for j in range(COLUMNS):
-                    seen[j * lanes + lane] += e[j * 4 * lanes + lane] + e[(j * 4 + 2) * lanes + lane]
+                    a, b = j * 4 * lanes + lane, (j * 4 + 2) * lanes + lane
+                    seen[j * half + lane] += (e[a] + e[b]) + (e[a + half] + e[b + half])
         for chunk in range(chunks):
-            out = sums[(part * chunks + chunk) * COLUMNS * CHUNK * lanes :]
-            for pair in range(0, pairs - 1, 2):
-                x, y = tile[pair][chunk * CHUNK * ROWS * lanes :], tile[pair + 1][chunk * CHUNK * ROWS * lanes :]
-                e, f = shares[pair][at:], shares[pair + 1][at:]
-                for lane in range(lanes):
-                    for d in range(CHUNK):
-                        x0, x1 = x[d * ROWS * lanes + lane], x[d * ROWS * lanes + lanes + lane]
-                        x2, x3 = y[d * ROWS * lanes + lane], y[d * ROWS * lanes + lanes + lane]
-                        for j in range(COLUMNS):
-                            out[(d * COLUMNS + j) * lanes + lane] += (
-                                e[j * 4 * lanes + lane] * x0
-                                + e[(j * 4 + 2) * lanes + lane] * x1
-                                + f[j * 4 * lanes + lane] * x2
-                                + f[(j * 4 + 2) * lanes + lane] * x3
-                            )
-            if pairs % 2:
-                x, e = tile[pairs - 1][chunk * CHUNK * ROWS * lanes :], shares[pairs - 1][at:]
-                for lane in range(lanes):
-                    for d in range(CHUNK):
-                        x0, x1 = x[d * ROWS * lanes + lane], x[d * ROWS * lanes + lanes + lane]
-                        for j in range(COLUMNS):
-                            out[(d * COLUMNS + j) * lanes + lane] += (
-                                e[j * 4 * lanes + lane] * x0 + e[(j * 4 + 2) * lanes + lane] * x1
-                            )
+            out = sums[(part * chunks + chunk) * COLUMNS * CHUNK * half :]
+            for pair in range(pairs):
+                x, e = tile[pair][chunk * CHUNK * ROWS * lanes :], shares[pair][at:]
+                for lane in range(half):
+                    a0, a1 = four(out, lane, half), four(out, COLUMNS * half + lane, half)
+                    a2, a3 = four(out, 2 * COLUMNS * half + lane, half), four(out, 3 * COLUMNS * half + lane, half)
+                    a = add_products((a0, a1, a2, a3), x, e, lane, lanes)
+                    a = add_products(a, x, e, lane + half, lanes)
+                    set_four(out, lane, half, a[0])
+                    set_four(out, COLUMNS * half + lane, half, a[1])
+                    set_four(out, 2 * COLUMNS * half + lane, half, a[2])
+                    set_four(out, 3 * COLUMNS * half + lane, half, a[3])
 
 
 @njit(**OPTIONS)
-def lane_sum(values, at):
-    """Sum over the lanes from a place on, in float64; four at a time, since each addition waits for the one before."""
-    lanes = lane_count(values[0])
+def sum_of(values, at, count):
+    """Sum of `count` values from a place on, in float64; four at a time: an addition waits for the one before."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    for lane in range(at, at + lanes, 4):
-        a += values[lane]
-        b += values[lane + 1]
-        c += values[lane + 2]
-        d += values[lane + 3]
+    for i in range(at, at + count, 4):
+        a += values[i]
+        b += values[i + 1]
+        c += values[i + 2]
+        d += values[i + 3]
     return (a + b) + (c + d)
 
 
 @njit(**OPTIONS)
 def empty_lanes(lane_sums, lane_visits, chunks, sums, visits):
     """Adds what one reference's lanes have gathered to its sums [T, D] and visits [T], and clears the lanes."""
-    lanes = lane_count(lane_sums[0])
+    half = lane_count(lane_sums[0]) // 2
     for j in range(len(visits)):
-        visits[j] += lane_sum(lane_visits, j * lanes)
+        visits[j] += sum_of(lane_visits, j * half, half)
         for d in range(sums.shape[1]):
             place = ((j // COLUMNS * chunks + d // CHUNK) * CHUNK + d % CHUNK) * COLUMNS + j % COLUMNS
-            sums[j, d] += lane_sum(lane_sums, place * lanes)
+            sums[j, d] += sum_of(lane_sums, place * half, half)
     lane_sums[:] = 0
     lane_visits[:] = 0
 
@@ -576,24 +607,24 @@ def statistics(
     ends, kept, logarithm = aligned(lanes, no_path), aligned(2 * lanes, no_path), aligned(lanes, 0.0)
     columns, last_to_first = np.arange(length), np.arange(length)[::-1].copy()
     flow, start = aligned((length + 1) * 3 * lanes, zero), (length * 3 + 1) * lanes
-    lane_sums, lane_visits = (
-        aligned(parts * COLUMNS * chunks * CHUNK * lanes, zero),
-        aligned(parts * COLUMNS * lanes, zero),
-    )
+    lane_sums = aligned(parts * COLUMNS * chunks * CHUNK * lanes // 2, zero)
+    lane_visits = aligned(parts * COLUMNS * lanes // 2, zero)
     lane_weights = aligned(lanes, zero)
     for k in range(len(tables)):
         for first in range(bounds[k], bounds[k + 1], lanes):
             batch = min(lanes, bounds[k + 1] - first)
             n = lengths[first + batch - 1]
-            gather(frames, offsets, members, first, batch, n + n % ROWS, shift, scale, tile, starts, staged)
-            for lane in range(lanes):
-                lane_weights[lane] = weights[first + lane] if lane < batch else zero
-                ends[lane] = lengths[first + min(lane, batch - 1)] - 1
+            locate(offsets, members, first, batch, frames.shape[1], starts)
+            last_rows(lengths, first, batch, ends)
+            lane_weights[:] = zero
+            for lane in range(batch):
+                lane_weights[lane] = weights[first + lane]
             clear(states, no_path, lanes)
             for i in range(n):
                 start_row(i, no_path, lanes, states)
                 if i % ROWS == 0:
-                    cost_rows(tile[i >> 1], tables[k], chunks, costs)
+                    gather(frames, i, i + 1, shift, scale, tile, starts, staged)
+                    cost_rows(tile[i >> 1], tables[k], chunks, length, min(ROWS, n - i), costs)
                     forward_row_shares(costs, columns, states, one, shares[i >> 1], 0)
                 else:
                     forward_row_shares(costs, columns, states, one, shares[i >> 1], 1)
@@ -612,5 +643,5 @@ def statistics(
                     at = (j * ROWS + 1) * 2 * lanes
                     shares[n >> 1, at : at + lanes] = zero
             accumulate(tile, shares, (n + 1) // ROWS, chunks, lane_sums, lane_visits)
-        if bounds[k + 1] > bounds[k]:
-            empty_lanes(lane_sums, lane_visits, chunks, sums[k], visits[k])
+            if first + lanes >= bounds[k + 1] or (first - bounds[k]) // lanes % EMPTIED == EMPTIED - 1:
+                empty_lanes(lane_sums, lane_visits, chunks, sums[k], visits[k])

@@ -72,17 +72,18 @@ def block_statistics(
     clusters, length, dimension = centroids.shape
     values = np.zeros((len(segments), 1))
     sums, visits = np.zeros((clusters, length, dimension)), np.zeros((clusters, length))
-    lengths = segments.lengths
-    short = lengths <= LONG // length
-    places = np.flatnonzero(short)
-    members = places[stable_order(labels[places].astype(np.int64) * (lengths.max() + 1) + lengths[places])]
+    lengths, count = segments.lengths, np.bincount(labels, minlength=clusters)
+    members, long = stable_order(labels * np.int64(lengths.max() + 1) + lengths), lengths > LONG // length
+    bounds = np.concatenate([[0], np.cumsum(count - np.bincount(labels[long], minlength=clusters))])
+    if long.any():
+        members = members[~long[members]]
     if len(members):
         kernel.statistics(
             segments.frames,
             segments.offsets,
             members,
             lengths[members],
-            np.concatenate([[0], np.cumsum(np.bincount(labels[places], minlength=clusters))]),
+            bounds,
             weights[members].astype(scaling.dtype),
             reference_tables(scaling.apply(centroids)),
             length,
@@ -97,12 +98,11 @@ def block_statistics(
         )
     values *= scaling.unit
     sums = scaling.restore_sums(sums, visits)
-    for member in np.flatnonzero(~short):
+    for member in np.flatnonzero(long):
         k = labels[member]
         values[member], shares = shares_reference(segments[member], centroids[k], scaling.gamma)
         sums[k] += weights[member] * np.einsum("ij,id->jd", shares, segments[member].astype(np.float64))
         visits[k] += weights[member] * shares.sum(axis=0)
-    count = np.bincount(labels, minlength=clusters)
     weight = np.bincount(labels, weights=weights, minlength=clusters)
     value = np.bincount(labels, weights=weights * values[:, 0], minlength=clusters)
     return Statistics(sums, visits, weight, count, value), values[:, 0]

@@ -49,6 +49,15 @@ def test_error_against_the_recursion(gamma, dtype, tolerance):
     assert np.abs(gradient - expected).max() <= tolerance * np.abs(expected).max()
 
 
+def test_sums_of_many_segments_keep_their_digits():
+    rng = np.random.default_rng(0)
+    segments = rng.normal(0.3, 0.25, (16384, 3, 2)).astype(np.float32)
+    reference = rng.normal(0, 0.25, (2, 2))
+    expected = soft_dtw_gradient(segments.astype(np.float64), reference, 1.0)[1]
+    gradient = soft_dtw_gradient(segments, reference.astype(np.float32), 1.0)[1]
+    assert np.abs(gradient - expected).max() <= 3e-7 * np.abs(expected).max()
+
+
 def test_long_pairs_take_the_plain_recursion(monkeypatch):
     segments, (reference,) = series(4, 30, 50, 9), series(20, seed=3)
     value, gradient = soft_dtw_gradient(segments, reference, 0.2)

@@ -41,3 +41,17 @@ def test_types():
         Ragged(np.zeros((2, 2), int), np.array([0, 2]))
     with pytest.raises(ValueError, match="outside the 2 frames"):
         Ragged(np.zeros((2, 2)), np.array([0, 3]))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.int32])
+@pytest.mark.parametrize("shape", [(4, 7, 3), (4, 7)])
+def test_an_array_is_packed_as_the_list_of_its_rows_is(shape, dtype):
+    array = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    for given in (array, array[::2], array.swapaxes(0, 1)):
+        packed, expected = as_ragged(given), as_ragged(list(given))
+        assert packed.frames.tolist() == expected.frames.tolist()
+        assert packed.offsets.tolist() == expected.offsets.tolist()
+        assert packed.frames.dtype == expected.frames.dtype
+    for empty in (array[:0], array[:, :0]):
+        with pytest.raises(ValueError, match="empty|no segments"):
+            as_ragged(empty)

@@ -83,7 +83,7 @@ def test_error_against_the_recursion(gamma, dimension, dtype, tolerance):
     lengths = rng.integers(1, 41, 90)
     segments = [x.astype(dtype) for x in series(*lengths, dimension=dimension, spread=1.2 / dimension**0.5)]
     references = [
-        x.astype(dtype) for x in series(1, 3, 12, 12, 13, 40, dimension=dimension, spread=1.2 / dimension**0.5)
+        x.astype(dtype) for x in series(1, 3, 12, 12, 13, 14, 40, dimension=dimension, spread=1.2 / dimension**0.5)
     ]
     values = pairwise(segments, references, gamma, metric="soft_dtw")
     expected = np.array([[soft_dtw_reference(x, y, gamma) for y in references] for x in segments])
