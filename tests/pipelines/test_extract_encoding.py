@@ -85,6 +85,26 @@ def test_one_that_cannot_be_encoded_costs_no_other(extractor, clips):
     assert unit.clips["clip_id"].to_pylist() == kept and sorted(set(unit.segments["clip_id"].to_pylist())) == kept
 
 
+@pytest.mark.parametrize("fault", [7e4, np.nan])
+def test_numbers_that_the_tables_cannot_hold_are_the_clips_error(extractor, clips, fault, monkeypatch):
+    honest = extractor.encoder.encode
+
+    def loud(waveforms):
+        heard = honest(waveforms)
+        for frames, waveform in zip(heard, waveforms, strict=True):
+            if len(waveform) == 17600:  # clip-3
+                frames[:, 1] += fault
+        return heard
+
+    monkeypatch.setattr(extractor.encoder, "encode", loud)
+    unit = extractor.extract([clips[0], clips[3], clips[4]])
+    (row,) = unit.errors.to_pylist()
+    assert (row["clip_id"], row["error_class"]) == ("clip-3", "encoder")
+    assert "in place 1 of the 3 layers" in row["reason"] and "extract.speech.layers" in row["remedy"]
+    assert unit.clips["clip_id"].to_pylist() == ["clip-0", "clip-4"]
+    assert all(np.isfinite(vector).all() for vector in vectors(unit).values())
+
+
 def test_what_is_worked_on_is_told_to_whoever_sets_time_limits(extractor, clips):
     told = []
     extractor.extract([clips[0], clips[1]], working=told.append)

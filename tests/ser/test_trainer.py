@@ -54,6 +54,11 @@ def test_every_method_trains_and_logs_its_guards(small_pair, method):
         assert figures["anchors"] > 10 and 0 < figures["active_share"] <= 1
 
 
+def test_steps_without_a_trusted_pseudo_label_log_what_the_others_do(small_pair):
+    history = fit(*parts(small_pair), settings("pseudo_labels", batch_size=4), seed=0).history
+    assert all(np.isfinite(figures["anchor_loss"]) and 0 < figures["pseudo_labelled"] < 1 for figures in history)
+
+
 def test_the_form_and_the_key_change_the_fit(small_pair):
     found = {
         (method, form): losses(fit(*parts(small_pair), settings(method, 1, form), seed=0))[0]

@@ -44,7 +44,7 @@ class PseudoLabels(Anchor):
         label = torch.from_numpy(self.label[target.clip]).to(target.logits.device)
         trusted = label >= 0
         if not trusted.any():
-            return target.logits.sum() * 0, {"pseudo_labelled": 0.0}
+            return target.logits.sum() * 0, {"anchor_loss": 0.0, "pseudo_labelled": 0.0}
         value = functional.cross_entropy(target.logits[trusted], label[trusted])
         figures = {"anchor_loss": float(value.detach()), "pseudo_labelled": float(trusted.double().mean())}
         return self.settings.gamma * value, figures
