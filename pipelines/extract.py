@@ -156,7 +156,8 @@ def units_to_do(
 
 @dataclasses.dataclass
 class Plan:
-    """What one corpus still needs. finished: the output names just the units that are current, and none is missing."""
+    """What one corpus still needs. finished: the output names just the units that are current, none is missing, and it
+    tells what the adapter now says of other files."""
 
     output: StageOutput
     corpus: corpora.Corpus
@@ -181,9 +182,17 @@ def plan_corpus(experiment: Experiment, name: str) -> Plan:
     limits = limits_of(experiment.extract, memory_bytes(experiment.ray))
     marks = current_units(committed_units(output), identities, limits)
     units = units_to_do(corpus.clips, identities, marks, experiment.extract.clips_per_unit, limits)
-    named = output.manifest()["tables"]["clips"]["files"] if output.is_complete() else None
-    finished = not units and named == sorted(f"{unit}.parquet" for unit in marks)
+    manifest = output.manifest() if output.is_complete() else {}
+    wanted = [sorted(f"{unit}.parquet" for unit in marks), listing_of(corpus)]
+    finished = (
+        not units and bool(manifest) and [manifest["tables"]["clips"]["files"], manifest.get("listing")] == wanted
+    )
     return Plan(output, corpus, identities, limits, units, finished)
+
+
+def listing_of(corpus: corpora.Corpus) -> str:
+    """A hash of what an adapter says beside the clips."""
+    return fingerprint([[dataclasses.asdict(problem) for problem in corpus.problems], corpus.missing, corpus.notes])
 
 
 def memory_bytes(settings: RaySettings) -> int:
@@ -260,6 +269,7 @@ def _commit(plan: Plan, marks: dict[str, dict]) -> dict:
         vector_shape=some.get("vector_shape"),
         encoder=some.get("encoder"),
         pretrained=some.get("pretrained"),
+        listing=listing_of(corpus),
         notes=corpus.notes,
         missing=corpus.missing,
     )
@@ -281,8 +291,8 @@ def _problem_row(corpus: str, problem: corpora.Problem) -> dict:
 def run(experiment: Experiment) -> int | None:
     """Decode clips, track mouths, set phone times, encode speech.
 
-    Reads the corpora of the experiment; writes the tables clips, segments, phone_vectors and errors of each corpus. A
-    clip that can't be processed becomes a row of errors with the reason and costs no other clip. The same command
+    Reads the corpora of the experiment; writes the tables clips, segments, tracks, phone_vectors, frames and errors of
+    each corpus (docs/how-it-works.md). A clip that can't be processed becomes a row of errors with the reason and costs no other clip. The same command
     again goes on where it stopped, and takes up clips that were added, changed or mended since.
     """
     return run_plans(experiment, [plan_corpus(experiment, name) for name in experiment.corpora])
