@@ -207,6 +207,15 @@ class EvaluateSettings(Settings):
     def _known_methods(cls, methods: list[str]) -> list[str]:
         return [valid_method(method) for method in methods]
 
+    @field_validator("methods", "directions", "tasks", "seeds")
+    @classmethod
+    def _once_each(cls, values: list | None) -> list | None:
+        """Clips of a cell that is run twice would count twice."""
+        for value in values or ():
+            if values.count(value) > 1:
+                raise ValueError(f"{value!r} is given twice")
+        return values
+
     @model_validator(mode="after")
     def _baseline_is_run(self) -> "EvaluateSettings":
         if self.baseline not in self.methods:
@@ -338,10 +347,20 @@ def _apply(content: dict, override: str) -> None:
         raise ConfigError(f"override {override!r}: write it as key=value, for example train.epochs=5")
     *groups, last = key.split(".")
     for group in groups:
-        content = content.setdefault(group, {})
+        if content.get(group) is None:  # absent, or a group without a line
+            content[group] = {}
+        content = content[group]
         if not isinstance(content, dict):
             raise ConfigError(f"override {override!r}: {group} is a value, not a group of settings")
-    content[last] = yaml.safe_load(value)
+    content[last] = override_value(override, value)
+
+
+def override_value(override: str, value: str) -> object:
+    """The value of an override `key=value`, written as in YAML. Raises ConfigError where it is not."""
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"override {override!r}: {value!r} is not valid YAML: {error.problem}") from error
 
 
 def _explain(detail: dict) -> str:

@@ -33,12 +33,12 @@ def main(adapter: str, path: str, options: tuple[str, ...], hours: bool) -> None
 
 
 def _option(text: str) -> tuple[str, object]:
-    import yaml
+    from agser_core.experiment import override_value
 
     key, separator, value = text.partition("=")
     if not separator:
         raise ConfigError(f"option {text!r}: write it as option=value, for example modality=audio_visual")
-    return key, yaml.safe_load(value)
+    return key, override_value(text, value)
 
 
 def _hours(corpus: corpora.Corpus) -> str:

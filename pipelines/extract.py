@@ -292,8 +292,9 @@ def run(experiment: Experiment) -> int | None:
     """Decode clips, track mouths, set phone times, encode speech.
 
     Reads the corpora of the experiment; writes the tables clips, segments, tracks, phone_vectors, frames and errors of
-    each corpus (docs/how-it-works.md). A clip that can't be processed becomes a row of errors with the reason and costs no other clip. The same command
-    again goes on where it stopped, and takes up clips that were added, changed or mended since.
+    each corpus (docs/how-it-works.md). A clip that can't be processed becomes a row of errors with the reason and costs
+    no other clip. The same command again goes on where it stopped, and takes up clips that were added, changed or
+    mended since.
     """
     return run_plans(experiment, [plan_corpus(experiment, name) for name in experiment.corpora])
 

@@ -36,6 +36,8 @@ def run(experiment: Experiment) -> None:
     if mark.exists() and json.loads(mark.read_text()) == made:
         say(f"sample: made before, nothing to do ({folder.uri})")
         return
+    if mark.exists():
+        mark.delete()  # from here on the folder holds clips of two kinds, until all are made anew
     specs = [spec for name in STYLES for spec in plan(name, settings.seed, settings.speakers, settings.sentences)]
     _render_all(experiment, specs, folder.uri)
     write_manifest(specs, folder.uri)

@@ -1,5 +1,6 @@
 """Submit: upload this code and run a stage as a job of a Ray cluster, by `ray job submit`."""
 
+import contextlib
 import importlib
 import json
 import os
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -132,9 +134,22 @@ def _submit(stage, given, arguments, address, no_wait, install, limit_mb) -> int
         options = ["--address", address, "--working-dir", folder, "--submission-id", job]
         options += ["--runtime-env-json", json.dumps(runtime_environment(install)), *(["--no-wait"] if no_wait else [])]
         ray = Path(sys.executable).with_name("ray")
-        code = _ray_job([ray, "job", "submit", *options, "--", *entrypoint(stage, there, arguments)], address)
-        Path(_LAST).write_text(job)
-        return code
+        with _named_last(job):
+            return _ray_job([ray, "job", "submit", *options, "--", *entrypoint(stage, there, arguments)], address)
+
+
+@contextlib.contextmanager
+def _named_last(job: str) -> Iterator[None]:
+    """Name the job for `make logs` and `make stop-job` at once: whoever waits for it may be interrupted, and the job
+    goes on. What did not come to be is not named."""
+    last = Path(_LAST)
+    before = last.read_text() if last.exists() else None
+    last.write_text(job)
+    try:
+        yield
+    except AgserError:
+        last.unlink() if before is None else last.write_text(before)
+        raise
 
 
 def _ray_job(command: list, address: str) -> int:
@@ -151,7 +166,8 @@ def _ray_job(command: list, address: str) -> int:
             break
         say(f"submit: the head takes no jobs yet, again in {pause} s")
         time.sleep(pause)
-    reason = re.split(r"\n(?:\w+\.)*\w+(?:Error|Exception): ", done.stderr)[-1].strip().splitlines()[0]
+    said = re.split(r"\n(?:\w+\.)*\w+(?:Error|Exception): ", done.stderr)[-1].strip()
+    reason = said.splitlines()[0] if said else "it refused the job without a word."
     remedy = next((words for mark, words in _REMEDIES.items() if mark in reason), "docs/troubleshooting.md may help")
     raise AgserError(f"the job server at {address}: {reason} {remedy}")
 

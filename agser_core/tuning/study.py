@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from agser_core.errors import ConfigError
 from agser_core.evaluation.matrix import cells
-from agser_core.experiment import Experiment, Settings, load_experiment
+from agser_core.experiment import Experiment, Settings, load_experiment, override_value
 from agser_core.tuning.criteria import CRITERIA
 from agser_core.tuning.space import SearchSpace, parse_space
 from agser_core.tuning.yaml_lines import Document
@@ -123,7 +122,7 @@ def load_study(path: str, overrides: tuple[str, ...] = ()) -> Study:
         if group in Experiment.model_fields and group != "name":
             of_experiment.append(override)
         else:
-            own[tuple(key.split("."))] = yaml.safe_load(value)
+            own[tuple(key.split("."))] = override_value(override, value)
     settings = _settings(document, own)
     folder = Path(path).parent
     experiment = load_experiment(str(folder / settings.experiment), tuple(of_experiment))

@@ -101,6 +101,23 @@ def test_it_is_ray_job_submit(ray_called, tmp_path):
     assert (tmp_path / ".last-job").read_text() == arguments[arguments.index("--submission-id") + 1]
 
 
+def test_a_job_that_is_waited_for_can_be_stopped_by_name_and_one_that_was_refused_cannot(
+    ray_called, tmp_path, monkeypatch
+):
+    last = tmp_path / ".last-job"
+    ray_called.answers = [(1, REFUSED.format(kind="ConnectionError", words="Failed to connect"))]
+    assert call("extract").exit_code == 2 and not last.exists()
+    last.write_text("an-older-job")
+    ray_called.answers = [(1, REFUSED.format(kind="ConnectionError", words="Failed to connect"))]
+    assert call("extract").exit_code == 2 and last.read_text() == "an-older-job"
+
+    def interrupted(arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "run", interrupted)
+    assert call("extract").exit_code != 0 and last.read_text().startswith("agser-extract-")
+
+
 @pytest.mark.parametrize(
     "arguments, words",
     [

@@ -15,8 +15,9 @@ def file(tmp_path):
 
 
 def test_defaults_and_overrides(file):
-    experiment = load_experiment(file("cluster: {n_clusters: 4}\n"), ("cluster.n_clusters=8", "corpora.a.path=q"))
-    assert experiment.cluster.n_clusters == 8 and experiment.corpora["a"].path == "q"
+    overrides = ("cluster.n_clusters=8", "corpora.a.path=q", "train.epochs=2")
+    experiment = load_experiment(file("cluster: {n_clusters: 4}\ntrain:\n"), overrides)
+    assert experiment.cluster.n_clusters == 8 and experiment.corpora["a"].path == "q" and experiment.train.epochs == 2
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,9 @@ def test_defaults_and_overrides(file):
         ("", ("corpora.a/b={adapter: grid, path: q}",), "the corpus name 'a/b' may have letters, digits, _ and - only"),
         ("", ("cluster.n_clusters",), "write it as key=value"),
         ("", ("name.x=1",), "name is a value"),
+        ("", ("evaluate.seeds=[0, 1",), r"override 'evaluate.seeds=\[0, 1': .* is not valid YAML"),
+        ("evaluate: {seeds: [0, 1, 0]}\n", (), "evaluate.seeds: value error, 0 is given twice"),
+        ("evaluate: {methods: [none, ag, ag]}\n", (), "evaluate.methods: value error, 'ag' is given twice"),
     ],
 )
 def test_what_is_wrong_is_named(file, text, overrides, message):
