@@ -98,8 +98,8 @@ def _commit(experiment: Experiment, output: StageOutput, wanted: list[Cell], fol
 def _styles(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFrame]:
     clips = pd.concat(corpus.clips for corpus in extracted_corpora(experiment).values())
     languages = clips.drop_duplicates(["corpus", "speaker"]).set_index(["corpus", "speaker"])["language"].to_dict()
-    settings = experiment.train
-    return style_analysis(load_fold(experiment, 0).data.values(), languages, settings.anchor.neighbours, settings.seed)
+    corpora, neighbours = load_fold(experiment, 0).data.values(), experiment.train.anchor.neighbours
+    return style_analysis(corpora, languages, neighbours, seed=0)
 
 
 def run(experiment: Experiment) -> None:

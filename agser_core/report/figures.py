@@ -201,10 +201,12 @@ def results(table: pd.DataFrame, published: pd.DataFrame, chance: float) -> Figu
     words = "; ".join(
         f"{row.direction} {method_name(row.method)} {100 * row.uar_mean:.1f}" for row in table.itertuples()
     )
+    across = table[table["direction"].isin(directions)]
+    resampled = " or, where those are few, ".join(sorted(set(across["resampled"]), reverse=True)) or "speakers"
     return finish(
         canvas,
         "results-matrix",
-        "Unweighted average recall on the target corpus; bars are 95 % intervals over its speakers.",
+        f"Unweighted average recall on the target corpus; bars are 95 % intervals over its {resampled}.",
         f"Unweighted average recall in per cent: {words}. Chance {chance:.0f}.",
     )
 

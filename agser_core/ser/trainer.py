@@ -139,6 +139,8 @@ class Training:
         started, epoch = time.perf_counter(), len(self._progress.history)
         figures = self._run.epoch(epoch)
         figures |= _dev_figures(self.network, self.dev)
+        if not np.isfinite(figures["dev_loss"]):  # the loss was a number before the last step, not after it
+            raise self._run.diverged(f"on source dev after epoch {epoch + 1}")
         figures |= {"epoch": epoch, "seconds": time.perf_counter() - started}
         self._progress.add(figures, self.network, self.settings)
         return figures
@@ -245,11 +247,7 @@ class _Run:
             anchor_loss, figures = self.anchor.loss(views[0], views[1], progress)
             loss = emotion_loss + anchor_loss
         if not torch.isfinite(loss):
-            raise AgserError(
-                f"{self.source.corpus} -> {self.target.corpus}, {self.settings.method}, seed {self.seed}: the loss is "
-                f"no number any more in epoch {epoch + 1}, step {step + 1}; lower train.learning_rate or "
-                "train.anchor.gamma, or set train.precision=float32"
-            )
+            raise self.diverged(f"in epoch {epoch + 1}, step {step + 1}")
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         parallel.sum_gradients(self.network.parameters(), self.workers)
@@ -258,6 +256,13 @@ class _Run:
         self.optimiser.step()
         figures |= {"loss": float(loss.detach()), "emotion_loss": float(emotion_loss.detach()), "data_seconds": waited}
         return figures, views[0], views[1] if len(views) == 2 else None
+
+    def diverged(self, where: str) -> AgserError:
+        """The error of a fit whose loss is no number any more."""
+        return AgserError(
+            f"{self.source.corpus} -> {self.target.corpus}, {self.settings.method}, seed {self.seed}: the loss is no "
+            f"number any more {where}; lower train.learning_rate or train.anchor.gamma, or set train.precision=float32"
+        )
 
     def _masks(self, sides, seed: int) -> Masks:
         """Dropout masks of the global batch (all source, then all target), of which this worker keeps its rows."""

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from made_up import PAIR, predictions
 
+from agser_core.evaluation.published import published_results
 from agser_core.evaluation.summary import summarise
+from agser_core.report import figures
 from agser_core.report.headlines import sentences
 from agser_core.report.inputs import ReportInputs
 from agser_core.report.page import build_page
@@ -280,3 +282,10 @@ def test_binary_networks_get_a_table_of_their_own(inputs):
     tables = report_tables(dataclasses.replace(inputs, results=both))
     assert len(tables["binary-networks"].frame) == len(binary)
     assert len(tables["results"].frame) == len(inputs.results)
+
+
+def test_the_figure_says_over_what_its_intervals_are(inputs):
+    def caption(resampled):
+        return figures.results(inputs.results.assign(resampled=resampled), published_results(), 25).caption
+
+    assert "intervals over its clips." in caption("clips") and "intervals over its speakers." in caption("speakers")

@@ -210,3 +210,10 @@ def test_methods_that_cannot_work_say_why(small_pair):
 def test_a_loss_that_is_no_number_ends_the_fit(small_pair):
     with pytest.raises(AgserError, match="the loss is no number any more in epoch 1.*lower train.learning_rate"):
         fit(*parts(small_pair), settings(learning_rate=1e30, epochs=2), 0)
+
+
+def test_weights_that_the_last_step_spoils_are_not_kept(small_pair):
+    """One step in all: its loss is a number, what it leaves is not."""
+    fields = {"learning_rate": 1e30, "epochs": 1, "batch_size": 128, "keep": "last"}
+    with pytest.raises(AgserError, match="the loss is no number any more on source dev after epoch 1"):
+        fit(*parts(small_pair), settings(**fields), 0)
