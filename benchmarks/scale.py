@@ -286,22 +286,22 @@ class Timed:
         return fit
 
     def evaluation(self, share: float):
-        """24 fits, with seeds of their own, so that no run finds the cells of another."""
+        """12 fits, with seeds of their own, so that no run finds the cells of another."""
         from pipelines import evaluate
 
         first = self.fresh() * 10
-        seeds = [first + i for i in range(round(4 * share))]
+        seeds = [first + i for i in range(round(2 * share))]
         experiment = self.experiment(evaluate={**self.content["evaluate"], "seeds": seeds})
         return lambda: evaluate.run(experiment)
 
     def search(self, share: float):
-        """16 trials, both ways, no final fits."""
+        """8 trials, both ways, no final fits."""
         from agser_core.tuning.study import load_study
         from pipelines import tune
 
         content = {"name": "scale", "seeds": [0], "final_seeds": [], "scheduler": "none", "search": "random"}
         content["space"] = {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
-        content |= {"experiment": self.file(self.content), "trials": round(16 * share), "seed": self.fresh()}
+        content |= {"experiment": self.file(self.content), "trials": round(8 * share), "seed": self.fresh()}
         study = load_study(self.file(content))
         return lambda: tune.run(study)
 
@@ -316,8 +316,8 @@ class Timed:
 SCALED = {
     "extract": (Timed.extraction, "96 clips"),
     "cluster": (Timed.clustering, "300,000 segments"),
-    "evaluate": (Timed.evaluation, "24 fits"),
-    "tune": (Timed.search, "16 trials"),
+    "evaluate": (Timed.evaluation, "12 fits"),
+    "tune": (Timed.search, "8 trials"),
 }
 
 
