@@ -14,7 +14,7 @@ _RUNNING = {"clips_per_unit", "failure_budget", "clip_seconds_limit", "recycle_a
 
 
 def extract_output(experiment: Experiment, corpus: str) -> StageOutput:
-    """Tables clips, segments, phone_vectors, errors of one corpus."""
+    """The tables of one corpus: `extraction.TABLES`."""
     settings = experiment.extract.model_dump(exclude=_RUNNING)
     settings["speech"].pop("device")
     settings["mouth"].pop("openface_program")

@@ -91,7 +91,8 @@ def _commit(experiment: Experiment, output: StageOutput, wanted: list[Cell], fol
     nodes, edges = _styles(experiment)
     output.write_table("styles", pa.Table.from_pandas(nodes, preserve_index=False))
     output.write_table("style_edges", pa.Table.from_pandas(edges, preserve_index=False))
-    output.commit(fit_seconds=round(sum(mark["seconds"] for mark in marks), 3))
+    fit_seconds = round(sum(mark["seconds"] for mark in marks), 3)
+    output.commit(fit_seconds=fit_seconds, fine_tune=experiment.train.fine_tune)
     return summary
 
 

@@ -30,6 +30,10 @@ RATES = {
 }
 """Seconds of one core a clip (evaluate: a clip and fit) where nothing was measured: docs/performance.md."""
 
+FINE_TUNING = 0.12
+"""Seconds of one core a clip and epoch of a fit with train.fine_tune: half of all clips are in an epoch's steps, of 3 s
+each, at 0.08 s of computing a second of speech (three layers of a base model, docs/anchoring.md). A GPU takes less."""
+
 _VOWELS = 6  # of a clip, with a mouth: what is clustered
 
 
@@ -104,7 +108,7 @@ def _earlier_units(output: StageOutput) -> list[dict]:
 
 
 def _evaluation(experiment: Experiment, clips: int, cores: int, extracted: bool) -> Step:
-    settings, seconds, measured = experiment.evaluate, RATES["evaluate"] * clips, False
+    settings, seconds, measured = experiment.evaluate, _fit_rate(experiment, "evaluate") * clips, False
     if extracted and _is_complete(chain.evaluate_output, experiment):
         return Step("evaluate")
     folds = range(experiment.split.folds)
@@ -123,7 +127,9 @@ def _evaluation(experiment: Experiment, clips: int, cores: int, extracted: bool)
         if marks:
             some = [json.loads(file.read_text())["seconds"] for file in marks[:20]]
             seconds, measured = sum(some) / len(some), True
-    if not measured and (fits := _latest(Location.parse(experiment.output).join("evaluate"))):
+    if not measured and (
+        fits := _latest(Location.parse(experiment.output).join("evaluate"), _same_training(experiment))
+    ):
         seconds, measured = fits["fit_seconds"] / max(1, fits["tables"]["cells"]["rows"]), True
     left = [cell for cell in wanted if cell.name not in done]
     shared = max(1, min(len(left), int(cores / experiment.ray.evaluate_cpus)))
@@ -140,14 +146,30 @@ def _is_complete(output: Callable[[Experiment], StageOutput], experiment: Experi
 
 def _rate(experiment: Experiment, stage: str, clips: int) -> tuple[float, bool]:
     """Seconds a clip of the latest output of a stage, and whether there is one."""
-    seconds = _latest(Location.parse(experiment.output).join(stage)).get("wall_seconds")
-    return (seconds / clips, True) if seconds and clips else (RATES[stage], False)
+    alike = _same_training(experiment) if stage == "train" else None
+    seconds = _latest(Location.parse(experiment.output).join(stage), alike).get("wall_seconds")
+    return (seconds / clips, True) if seconds and clips else (_fit_rate(experiment, stage), False)
 
 
-def _latest(folder: Location) -> dict:
-    """The manifest of the output that was finished last below a folder, empty where there is none."""
-    manifests = [file for output in folder.folders() if (file := output.join("manifest.json")).exists()]
-    return max((json.loads(file.read_text()) for file in manifests), key=lambda found: found["created"], default={})
+def _fit_rate(experiment: Experiment, stage: str) -> float:
+    """Seconds of one core a clip; of the stages that fit, with what is fitted."""
+    tuned = experiment.train.fine_tune and stage in ("train", "evaluate")
+    return FINE_TUNING * experiment.train.epochs if tuned else RATES[stage]
+
+
+def _same_training(experiment: Experiment) -> Callable[[dict], bool]:
+    """Whether an earlier output of train or evaluate trained what this one trains.
+
+    The encoder's layers take hundreds of times as long as the head alone.
+    """
+    return lambda manifest: manifest.get("fine_tune", False) == experiment.train.fine_tune
+
+
+def _latest(folder: Location, alike: Callable[[dict], bool] | None = None) -> dict:
+    """The manifest of the output that was finished last below a folder, of those alike; empty where there is none."""
+    files = [file for output in folder.folders() if (file := output.join("manifest.json")).exists()]
+    manifests = (json.loads(file.read_text()) for file in files)
+    return max(filter(alike, manifests), key=lambda found: found["created"], default={})
 
 
 def lines(steps: list[Step], price: float | None) -> list[str]:

@@ -106,7 +106,12 @@ def _store(output: StageOutput, result: FitResult, test: SpeechData, device: str
     output.folder.join("weights.safetensors").write_bytes(save(result.weights))
     output.write_json("settings.json", result.settings.model_dump())
     output.write_table("history", pa.Table.from_pylist(result.history))
-    output.commit(chosen_epoch=result.chosen_epoch, warnings=result.warnings, test_uar=float(metrics.uar(counts)))
+    output.commit(
+        chosen_epoch=result.chosen_epoch,
+        warnings=result.warnings,
+        test_uar=float(metrics.uar(counts)),
+        fine_tune=result.settings.fine_tune,
+    )
 
 
 def run(experiment: Experiment) -> None:

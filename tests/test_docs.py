@@ -17,7 +17,7 @@ from pipelines.stage import SAMPLE
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
-CLOUD_TOOLS = {"aws", "git", "make", "kubectl", "sed"}
+CLOUD_TOOLS = {".venv/bin/ray", "aws", "export", "git", "make", "kubectl", "sed"}
 
 
 def blocks(page: Path, kind: str) -> list[str]:

@@ -1,12 +1,13 @@
 """The plan of a run: what is done, what is left, what it takes."""
 
 import dataclasses
+import json
 
 import pytest
 
 from agser_core.experiment import load_experiment
 from pipelines.extract import plan_corpus
-from pipelines.plan import RATES, Step, lines, plan_run
+from pipelines.plan import FINE_TUNING, RATES, Step, lines, plan_run
 
 
 def plan_of(run, *overrides: str, cores: int = 2) -> dict[str, Step]:
@@ -34,6 +35,29 @@ def test_before_anything_was_run_the_documented_rates_stand_in(sample, tmp_path)
     assert asked["extract alder"].cores == 5  # what a scaling cluster is asked for
     assert asked["cluster"].cores == 3 and steps["cluster"].cores == 1
     assert asked["evaluate"].left == "12 of 12 fits"  # a network a task
+
+
+def test_fits_that_train_the_encoder_are_not_planned_as_those_of_the_head(tmp_path, write_experiment):
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        rows = [f"{number}.wav,{'abc'[number % 3]},anger" for number in range(12)]
+        (tmp_path / name / "clips.csv").write_text("\n".join(["file,speaker,emotion", *rows]))
+        for number in range(12):
+            (tmp_path / name / f"{number}.wav").touch()
+    run = write_experiment(
+        tmp_path,
+        {name: {"adapter": "manifest", "path": str(tmp_path / name)} for name in ("here", "there")},
+        evaluate={"methods": ["none", "pa"], "seeds": [0]},
+    )
+    for stage in ("train", "evaluate"):
+        manifest = {"created": "2026", "wall_seconds": 3.0, "fit_seconds": 4.0, "tables": {"cells": {"rows": 1}}}
+        (run.output / stage / "earlier").mkdir(parents=True)
+        (run.output / stage / "earlier" / "manifest.json").write_text(json.dumps(manifest))
+    head = plan_of(run)
+    assert head["train"].seconds == 3 and head["evaluate"].seconds == 6 * 4 and head["evaluate"].measured
+    whole = plan_of(run, "train.fine_tune=true", "extract.speech.frame_layer=-2")
+    assert whole["train"].seconds == pytest.approx(24 * 15 * FINE_TUNING) and not whole["train"].measured
+    assert whole["evaluate"].seconds == pytest.approx(6 * 24 * 15 * FINE_TUNING) and not whole["evaluate"].measured
 
 
 def test_what_is_done_is_done_and_what_was_measured_is_used(extracted):
