@@ -262,6 +262,7 @@ class _Run:
         return AgserError(
             f"{self.source.corpus} -> {self.target.corpus}, {self.settings.method}, seed {self.seed}: the loss is no "
             f"number any more {where}; lower train.learning_rate or train.anchor.gamma, or set train.precision=float32"
+            + (", or lower train.encoder_learning_rate" if self.settings.fine_tune else "")
         )
 
     def _masks(self, sides, seed: int) -> Masks:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from spoken_corpus import spoken_corpus
 
-from agser_core.errors import ConfigError
+from agser_core.errors import AgserError, ConfigError
 from agser_core.phones.interval import Phone
 from agser_core.ser import metrics
 from agser_core.ser.batches import make_batch
@@ -267,3 +267,8 @@ def test_frames_of_other_clips_or_phones_are_refused(tiny_model):
     fewer = table.set_column(3, "first", pa.array([[0]] * len(data)))
     with pytest.raises(ConfigError, match="different phones"):
         with_frames(data, fewer, folder, None, 1)
+
+
+def test_a_fit_that_diverges_names_the_rate_of_the_encoder(parts):
+    with pytest.raises(AgserError, match="no number any more.*or lower train.encoder_learning_rate"):
+        fit(*parts, settings(encoder_learning_rate=1e30), seed=0)
