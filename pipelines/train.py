@@ -12,7 +12,7 @@ import pyarrow as pa
 from agser_core.chain import train_output
 from agser_core.errors import AgserError
 from agser_core.evaluation.loading import load_fold, why_not_trained
-from agser_core.evaluation.matrix import split
+from agser_core.evaluation.matrix import fit_parts
 from agser_core.experiment import Experiment
 from agser_core.outputs import StageOutput
 from agser_core.ser import metrics
@@ -42,13 +42,12 @@ def train_worker(config: dict) -> None:
     source, target = direction_of(experiment)
     settings = experiment.train.fit_settings()
     fold = load_fold(experiment, experiment.train.fold)
-    here = split(fold.data[source], fold.partitions[source], settings.normalise, settings.train_on_dev)
-    there = split(fold.data[target], fold.partitions[target], settings.normalise, settings.train_on_dev)
-    result = fit_in_worker(here["train"], here["dev"], there["train"].without_labels(), settings, experiment.train.seed)
+    *trained, test = fit_parts(fold.data, fold.partitions, source, target, settings)
+    result = fit_in_worker(*trained, settings, experiment.train.seed)
     if train.get_context().get_world_rank() == 0:
         output = train_output(experiment)
         output.started = started
-        _store(output, result, there["test"], _device())
+        _store(output, result, test, _device())
 
 
 def fit_in_worker(
@@ -100,9 +99,8 @@ def _device() -> str:
 def _store(output: StageOutput, result: FitResult, test: SpeechData, device: str) -> None:
     from safetensors.torch import save
 
-    labelled = test.take(test.emotion >= 0)
-    probabilities = predict(result.weights, result.settings, labelled, device)
-    counts = metrics.confusion(labelled.emotion, probabilities.argmax(1), len(labelled.classes))
+    probabilities = predict(result.weights, result.settings, test, device)
+    counts = metrics.confusion(test.emotion, probabilities.argmax(1), len(test.classes))
     output.folder.join("weights.safetensors").write_bytes(save(result.weights))
     output.write_json("settings.json", result.settings.model_dump())
     output.write_table("history", pa.Table.from_pylist(result.history))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -114,19 +115,10 @@ def run_cell(
     """
     started = time.perf_counter()
     settings = settings.model_copy(update={"method": cell.method, "seed": cell.seed})
-    source = split(data[cell.source], partitions[cell.source], settings.normalise, settings.train_on_dev)
-    target = split(data[cell.target], partitions[cell.target], settings.normalise, settings.train_on_dev)
-    source_train, source_dev = _needed(source, "train"), _needed(source, "dev")
-    target_train, target_test = _needed(target, "train"), _needed(target, "test")
+    train, dev, target_train, test = fit_parts(data, partitions, cell.source, cell.target, settings)
     if cell.task != ALL_EMOTIONS:
-        source_train, source_dev, target_test = (
-            part.one_vs_rest(cell.task) for part in (source_train, source_dev, target_test)
-        )
-    result = fit(
-        source_train, source_dev, target_train.without_labels(), settings, cell.seed, on_epoch=on_epoch, device=device
-    )
-    known = np.flatnonzero(target_test.emotion >= 0)
-    test = target_test.take(known)
+        train, dev, test = (part.one_vs_rest(cell.task) for part in (train, dev, test))
+    result = fit(train, dev, target_train, settings, cell.seed, on_epoch=on_epoch, device=device)
     probabilities = predict(result.weights, settings, test, device)
     columns = {
         "direction": cell.direction,
@@ -150,6 +142,38 @@ def run_cell(
     history = pd.DataFrame(result.history).assign(**columns)
     seconds = time.perf_counter() - started
     return CellResult(cell, predictions, history, result.chosen_epoch, result.warnings, seconds, result)
+
+
+class FitParts(NamedTuple):
+    """All that one fit and its test see, normalised."""
+
+    source_train: SpeechData
+    source_dev: SpeechData
+    target_train: SpeechData  # without labels
+    target_test: SpeechData  # the clips of the classes
+
+
+def fit_parts(
+    data: Mapping[str, SpeechData],
+    partitions: Mapping[str, np.ndarray],
+    source: str,
+    target: str,
+    settings: TrainSettings,
+) -> FitParts:
+    """The parts of two corpora (or twice the same) for a fit. data, partitions: as `run_cell` takes them.
+
+    Raises ConfigError for a speaker in two partitions and for a partition without clips.
+    """
+    here, there = (
+        split(data[name], partitions[name], settings.normalise, settings.train_on_dev) for name in (source, target)
+    )
+    test = _needed(there, "test")
+    return FitParts(
+        _needed(here, "train"),
+        _needed(here, "dev"),
+        _needed(there, "train").without_labels(),
+        test.take(test.emotion >= 0),
+    )
 
 
 def split(

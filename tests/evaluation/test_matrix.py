@@ -70,6 +70,14 @@ def test_dev_speakers_can_be_trained_on_where_nothing_is_chosen_on_them(corpora,
             TrainSettings(**{**settings.model_dump(), **fault})
 
 
+@pytest.mark.parametrize("corpus, part", [("alder", "train"), ("alder", "dev"), ("birch", "train"), ("birch", "test")])
+def test_a_partition_that_a_fit_needs_and_that_is_empty_is_named(corpora, quick, corpus, part):
+    data, partitions = corpora
+    emptied = {**partitions, corpus: np.where(partitions[corpus] == part, "left out", partitions[corpus])}
+    with pytest.raises(ConfigError, match=f"the partition {part} is empty"):
+        matrix.fit_parts(data, emptied, "alder", "birch", quick)
+
+
 def test_a_binary_task_has_two_classes(corpora, quick):
     result = run_cell(Cell("alder", "birch", "pa", 0, task="anger"), *corpora, quick)
     assert set(result.predictions["emotion"]) == {"rest", "anger"} and "probability_anger" in result.predictions
