@@ -136,26 +136,34 @@ def _loaded_to_stay() -> Iterator[None]:
 
 
 def _on_ray(request: Request, items: list[Item], kind: str, output: str | None, address: str | None) -> int:
-    """Predict units of files as rows of Ray Data, each committed by itself, then join them in the given order."""
-    from agser_core.bundle.rows import Wanted
+    """Predict units of files as rows of Ray Data, each committed by itself, then join them in the given order.
 
+    A unit is named by its rows, by the files in them and those enrolled as they are (local ones), by the bundle and by
+    the code: what a crash left counts where all of that is the same. The model is loaded here too, so that what is
+    wrong with the request shows before Ray starts.
+    """
     if output is None:
         raise AgserError(f"for {len(items)} files name --output FILE, so that a crash loses nothing; or give --no-ray")
-    from agser_core.bundle.files import read_bundle
-    from agser_core.fingerprint import fingerprint
+    from agser_core.fingerprint import code_version, fingerprint
 
-    facts, _ = read_bundle(Location(request.bundle))
-    target = Location.parse(output)
-    identity = {**dataclasses.asdict(request), "files": facts.files, "created": facts.created}
+    model, wanted = request.load()
+    _warn(model.differences)
+    facts, target = model.facts, Location.parse(output)
+    identity = {
+        **dataclasses.asdict(request),
+        "files": facts.files,
+        "created": facts.created,
+        "code": code_version("bundle/model", "bundle/rows"),
+        "enrolled": [Location(item.uri).stamp() for item in find_items(request.enrol)] if request.enrol else [],
+    }
     work = Location(f"{target.uri}.work").join(fingerprint(identity))
     groups = [items[start : start + _FILES_PER_UNIT] for start in range(0, len(items), _FILES_PER_UNIT)]
-    units = [json.dumps([dataclasses.asdict(item) for item in group]) for group in groups]
-    units = [{"unit": fingerprint([number, text]), "items": text} for number, text in enumerate(units)]
+    units = [_unit(number, group) for number, group in enumerate(groups)]
     there = {file.name for file in work.list()}
     todo = [unit for unit in units if f"{unit['unit']}.parquet" not in there]
     if todo:
         _predict_missing(request, todo, len(items), work, address)
-    wanted, failed = Wanted(request.embedding, request.emphasis), 0
+    failed = 0
 
     def rows() -> Iterator[dict]:
         nonlocal failed
@@ -166,6 +174,14 @@ def _on_ray(request: Request, items: list[Item], kind: str, output: str | None, 
     _deliver(rows(), kind, output, facts.classes, wanted)
     work.parent.filesystem.delete_dir(work.parent.path)
     return failed
+
+
+def _unit(number: int, items: list[Item]) -> dict:
+    from agser_core.fingerprint import fingerprint
+
+    stamps = [Location(uri).stamp() for item in items for uri in (item.uri, item.phones_uri) if uri]
+    text = json.dumps([dataclasses.asdict(item) for item in items])
+    return {"unit": fingerprint([number, text, stamps]), "items": text}
 
 
 def _predict_missing(request: Request, todo: list[dict], total: int, work: Location, address: str | None) -> None:

@@ -47,9 +47,14 @@ _HEARD_FOR_TEST = 200  # test clips predicted without their phones, to tell what
 
 
 def bundle_folder(experiment: Experiment) -> Location:
-    """Where the bundle of the experiment's trained model lies: `<output>/bundle/<fingerprint>`."""
+    """Where the bundle of the experiment's trained model lies: `<output>/bundle/<fingerprint>`.
+
+    The card tells how the model's kind did in the evaluation where that is finished: then the bundle is another one.
+    """
+    evaluated = evaluate_output(experiment)
     identity = {
         "train": train_output(experiment).folder.name,
+        "evaluated": evaluated.folder.name if evaluated.is_complete() else None,
         "code": code_version("bundle", "corpora/card"),
         "onnx": onnx.exporter_is_there(),
         "encoder_onnx": experiment.export.encoder_onnx,

@@ -37,6 +37,8 @@ def test_the_export_says_how_well_and_where(exported):
     run, folder, printed = exported
     assert "test clips with aligned phones" in printed and printed.strip().endswith(folder)
     assert "done before, nothing to do" in run.stage("export")
+    # a bundle whose card lacks the evaluation is another one
+    assert bundle_folder(load_experiment(str(run.config), ("evaluate.seeds=[7]",))).path != folder
 
 
 def test_the_cards_tell_use_licence_and_figures(exported):
@@ -98,7 +100,7 @@ def test_after_a_crash_only_the_missing_units_are_predicted(exported, clips, tmp
 
     _, folder, _ = exported
     monkeypatch.setattr(stage, "_FILES_PER_UNIT", 2)
-    names = [str(clip) for clip in clips[:6]]
+    names = [shutil.copy(clip, tmp_path) for clip in clips[:6]]
     asked = [folder, *names, "--ray", "--format", "jsonl", "--output", tmp_path / "out.jsonl"]
     with monkeypatch.context() as crash:
         crash.setattr(stage, "_joined", lambda *_: (_ for _ in ()).throw(stage.AgserError("power cut")))
@@ -106,8 +108,15 @@ def test_after_a_crash_only_the_missing_units_are_predicted(exported, clips, tmp
     parts = sorted(tmp_path.glob("out.jsonl.work/*/*.parquet"))
     assert len(parts) == 3 and not (tmp_path / "out.jsonl").exists()
     parts[1].unlink()
+    with monkeypatch.context() as crash:
+        crash.setattr(stage, "_joined", lambda *_: (_ for _ in ()).throw(stage.AgserError("power cut")))
+        assert "6/6 files" in (printed := predict(*asked, code=2)) and "2/6 files" not in printed
+    shutil.copy(clips[7], names[3])  # another clip by the same name: what was predicted of it is stale
     assert "6/6 files" in (printed := predict(*asked)) and "2/6 files" not in printed
-    assert [json.loads(line)["file"] for line in (tmp_path / "out.jsonl").read_text().splitlines()] == names
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["file"] for row in rows] == names
+    fresh = [json.loads(line) for line in predict(folder, clips[7], "--format", "jsonl").splitlines()]
+    assert rows[3]["probabilities"] == pytest.approx(fresh[0]["probabilities"], abs=1e-6)
 
 
 def test_phones_and_embedding_are_told_on_request(exported, clips):
@@ -133,6 +142,7 @@ def test_enrolled_clips_change_the_statistics(exported, clips):
         (["."], "no file below"),
         (["a.wav", "b.wav", "--transcript", "two words"], "--transcript is of one file"),
         (["a.wav", "--ray"], "--output"),
+        (["a.wav", "--ray", "--output", "out.jsonl", "--like", "ravdess"], "statistics of alder and birch"),
         (["a.wav", "--format", "parquet"], "--output"),
         (["clips.csv"], "there is no table"),
     ],
