@@ -3,8 +3,8 @@
     python -m benchmarks.known_answer --seeds 10 --output runs/known_answer
 
 One process a CPU, one thread each; a fit takes 4 to 6 seconds of one CPU. A stopped run goes on where it was: finished
-fits are read from OUTPUT/fits.csv. At the end OUTPUT has rows.parquet (a row of the tables each), bars.json,
-known_answer.md and known_answer.svg. Exit code 1 where a bar is missed; the last line is JSON.
+fits are read from OUTPUT/fits-<hash of the code>.csv. At the end OUTPUT has rows.parquet (a row of the tables each),
+bars.json, known_answer.md and known_answer.svg. Exit code 1 where a bar is missed; the last line is JSON.
 
 Every seed is another pair of corpora and another initialisation, so the intervals (Student's t over seeds, paired) are
 over worlds. Margins, temperatures and weights were fixed on other seeds, from 100 on.
@@ -31,6 +31,7 @@ from scipy import stats
 
 from agser_core.evaluation.matrix import Cell, run_cell
 from agser_core.evaluation.planted import PlantedPair, planted_layers, planted_pair
+from agser_core.fingerprint import code_version
 from agser_core.ser import metrics
 from agser_core.ser.settings import AnchorSettings, NetworkSettings, TrainSettings
 
@@ -288,7 +289,7 @@ def main() -> None:
     fits = fit_missing(
         [row for row in ROWS if decides(row) or not arguments.bars_only],
         seeds,
-        arguments.output / "fits.csv",
+        arguments.output / f"fits-{code_version('evaluation/matrix', 'evaluation/planted')}.csv",
         arguments.workers,
     )
     table, bars = summarise(fits), judge(fits)

@@ -39,13 +39,13 @@ def run(study: Study) -> int | None:
     if output.is_complete() and _covers(output.manifest(), settings):
         say(f"tune: done before, nothing to do ({output.folder.uri})")
         return None
-    folds = {fold: load_fold(experiment, fold) for fold in settings.folds}
+    folds = {fold: load_fold(experiment, fold, study.fine_tunes) for fold in settings.folds}
     started = time.time()
     records = _trials(study, folds, output)
     winner = best(records)
     if winner is None:
         reasons = sorted({record.tries[-1] for record in records if record.tries})
-        raise AgserError("no trial finished: " + "; ".join(reasons[:3]))
+        raise AgserError("no trial finished with a score: " + "; ".join(reasons[:3] or ["none is a number"]))
     finals = _final_fits(study, winner)
     figures = _figures(study, folds, records, finals, TrialStore(output.folder))
     _commit(study, output, records, figures, time.time() - started)

@@ -44,8 +44,8 @@ def why_not_trained(experiment: Experiment, methods: Sequence[str]) -> str | Non
     return None
 
 
-def load_fold(experiment: Experiment, fold: int) -> FoldData:
-    """Read what training needs of one fold.
+def load_fold(experiment: Experiment, fold: int, frames: bool | None = None) -> FoldData:
+    """Read what training needs of one fold. frames: of the encoder, too; as train.fine_tune says where None.
 
     Raises AgserError where a corpus is not extracted, or none of its clips has one of the emotions. Corpora without
     a tracked mouth have no gestures; the methods that need them say so.
@@ -64,7 +64,7 @@ def load_fold(experiment: Experiment, fold: int) -> FoldData:
         speech = from_tables(
             corpus.clips, corpus.segments, corpus.phone_vectors(), own, tuple(corpus.manifest["vector_shape"])
         )
-        if experiment.train.fine_tune:
+        if experiment.train.fine_tune if frames is None else frames:
             encoder = experiment.extract.speech
             speech = with_frames(speech, corpus.frames(), encoder.encoder, encoder.layers, encoder.frame_layer)
         data[name] = speech

@@ -8,6 +8,7 @@ trials/0007.json           how the trial ended: from then on it is never run aga
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal
@@ -77,12 +78,13 @@ class TrialStore:
 
 
 def best(records: Sequence[TrialRecord], direction: str | None = None) -> TrialRecord | None:
-    """The finished trial of the greatest score, over all directions or in one; the first of equals."""
-    finished = [record for record in records if record.state == "finished"]
+    """The finished trial of the greatest score, over all directions or in one; the first of equals. A score that is no
+    number is none."""
 
     def score(record: TrialRecord) -> float:
         return record.score if direction is None else record.curve[-1]["by_direction"][direction]
 
+    finished = [record for record in records if record.state == "finished" and math.isfinite(score(record))]
     return max(finished, key=score, default=None)
 
 

@@ -100,6 +100,13 @@ class Study:
             raise ConfigError("a study needs two corpora and a direction from one to the other")
         return list(found)
 
+    @property
+    def fine_tunes(self) -> bool:
+        """Whether a trial may train layers of the encoder, by the experiment's own settings or by the space."""
+        return self.experiment.train.fine_tune or any(
+            parameter.name == "fine_tune" and True in parameter.choices for parameter in self.space.parameters
+        )
+
     def identity(self) -> dict:
         """What the trials depend on. More trials, other limits or other final seeds go on in the same place."""
         running = {"name", "experiment", "spaces", "space", "trials", "final_seeds", "limits", "resources"}
@@ -165,6 +172,8 @@ def _check(document: Document, study: Study) -> None:
     for index, fold in enumerate(settings.folds):
         if not 0 <= fold < experiment.split.folds:
             raise document.fault(("folds", index), f"fold {fold}, but split.folds is {experiment.split.folds}")
+    if study.fine_tunes and experiment.extract.speech.frame_layer is None:
+        raise document.fault(("space",), "fine_tune is searched, but the experiment sets no extract.speech.frame_layer")
     if settings.objective == SEED_AGREEMENT and len(settings.seeds) < 2:
         raise document.fault(("objective",), "the agreement of seeds needs at least two seeds")
     try:

@@ -185,3 +185,17 @@ def test_files_that_include_each_other_are_refused(tmp_path):
     (tmp_path / "b.yaml").write_text("include:\n  - a.yaml\n")
     with pytest.raises(ConfigError, match=r"b.yaml, line 2: include.0: a.yaml: files include each other"):
         study_of(tmp_path, ["a.yaml"])
+
+
+def test_a_study_that_may_train_the_encoder_says_so_and_needs_its_frames(tmp_path):
+    experiment = (
+        "name: x\noutput: runs/x\ncorpora: {{a: {{adapter: sample, path: p}}, b: {{adapter: sample, path: q}}}}\n{}"
+    )
+    study = "name: s\nexperiment: e.yaml\nspace:\n  fine_tune: {{choice: {}}}\n"
+    for speech, choices, expected in (("{frame_layer: -2}", "[false, true]", True), ("{}", "[false]", False)):
+        (tmp_path / "e.yaml").write_text(experiment.format(f"extract: {{speech: {speech}}}\n"))
+        (tmp_path / "s.yaml").write_text(study.format(choices))
+        assert load_study(str(tmp_path / "s.yaml")).fine_tunes is expected
+    (tmp_path / "s.yaml").write_text(study.format("[false, true]"))
+    with pytest.raises(ConfigError, match="s.yaml, line 3: space: fine_tune is searched, but.*frame_layer"):
+        load_study(str(tmp_path / "s.yaml"))

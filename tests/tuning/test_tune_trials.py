@@ -5,7 +5,7 @@ import pytest
 from ray.exceptions import RayActorError
 
 from agser_core.storage import Location
-from agser_core.tuning.record import TrialRecord, TrialStore
+from agser_core.tuning.record import TrialRecord, TrialStore, best
 from agser_core.tuning.search import PointSearch
 from agser_core.tuning.study import LimitSettings, StudySettings
 from pipelines import tune_trials
@@ -22,6 +22,12 @@ def record(number: int, scores: list[float], state: str = "finished") -> TrialRe
         for epoch, score in enumerate(scores, start=1)
     ]
     return TrialRecord(number, {}, state, curve, seconds=3.0)
+
+
+def test_the_best_trial_has_a_score():
+    nothing, some, stopped = record(0, [float("nan")]), record(1, [0.2]), record(2, [0.9], "stopped")
+    assert best([nothing, some, stopped]) is some is best([nothing, some], "a->b")
+    assert best([nothing, stopped]) is None
 
 
 @pytest.mark.parametrize("kind", ["asha", "median"])
