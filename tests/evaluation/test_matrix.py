@@ -188,6 +188,20 @@ def test_the_paired_interval_is_narrower_than_the_methods_own():
     assert found["difference_high"] - found["difference_low"] < 0.1 * (own["uar_high"] - own["uar_low"])
 
 
+def test_the_p_of_a_difference_is_two_sided():
+    """Ten speakers, the one method right more often of each of them: no draw of speakers turns the sign."""
+    counts = {}
+    for name, right in (("better", 90), ("worse", 60)):
+        counts[name] = np.zeros((1, 10, 4, 4), dtype=int)
+        counts[name][0, :, range(4), range(4)] = right
+        counts[name][0, :, range(4), [1, 2, 3, 0]] = 100 - right
+    drawn = summary.draw_units(10, 999, 0)
+    gain, loss = (summary.paired_difference(*pair, drawn, 0.95) for pair in (counts.values(), [*counts.values()][::-1]))
+    assert gain["difference"] == pytest.approx(0.3) == -loss["difference"]
+    assert gain["p"] == loss["p"] == pytest.approx(2 / 1000)
+    assert summary.paired_difference(counts["worse"], counts["worse"], drawn, 0.95)["p"] == 1
+
+
 def test_confusion_table_counts_every_prediction():
     table = predictions({"none": 0.4})
     assert summary.confusion_table(table)["clips"].sum() == len(table)

@@ -42,6 +42,15 @@ def test_target_batches_visit_every_clip_before_any_twice():
     assert set(drawn[:20]) == set(range(20)) and set(drawn[20:]) == set(range(20))
 
 
+def test_source_and_target_are_drawn_apart():
+    """Corpora of one size and class: were the streams the same, clip i would always meet clip i."""
+    labels = np.repeat([0, 1], [20, 1])
+    source = sampler.source_batches(labels, 8, seed=0, epoch=0).ravel()
+    target = sampler.target_batches(20, steps=3, batch_size=8, seed=0, epoch=0).ravel()
+    common = source[labels[source] == 0]
+    assert not np.array_equal(common[:10], target[:10])
+
+
 def test_batches_depend_on_seed_and_epoch_only():
     labels = np.arange(40) % 4
     first = sampler.source_batches(labels, 8, seed=1, epoch=2)

@@ -50,3 +50,11 @@ def test_what_is_the_same_all_over_a_clip_does_not_vary_within_it():
     )
     assert varies_within_clips(vectors.astype(np.float32), clip).tolist() == [False, True, False, False]
     assert varies_within_clips(vectors[:3], np.arange(3)).all()  # a row a clip: nothing to judge by
+
+
+@pytest.mark.parametrize("share, counts", [(1e-2, True), (3e-4, True), (3e-5, False)])
+def test_how_much_must_vary_within_clips(share, counts):
+    """Two phones a clip, apart by a known share of the variance; beside them a dimension that varies in any case."""
+    of_clip, side = np.repeat([-1.0, 1.0], 20), np.tile([-1.0, 1.0], 20)
+    vectors = np.column_stack([of_clip + np.sqrt(share) * side, side])
+    assert varies_within_clips(vectors, np.repeat(np.arange(20), 2)).tolist() == [counts, True]

@@ -133,6 +133,20 @@ def test_ranking_by_hand():
     assert list(dict.fromkeys(table.reset_index()["criterion"])) == ["good", "flat", "bad"]
 
 
+def test_few_trials_leave_a_rank_correlation_uncertain():
+    """The interval is over other trials: wide for ten of them, narrower for a hundred, and round the correlation."""
+    draw, widths = np.random.default_rng(0), []
+    for trials in (10, 100):
+        truth = draw.normal(size=trials)
+        uars = pd.DataFrame({"trial": range(trials), "direction": "a->b", "target_uar": truth})
+        told = truth + draw.normal(size=trials)
+        criteria = {trial: {"a->b": {"some": told[trial]}} for trial in range(trials)}
+        row = posthoc.criterion_ranking(criteria, uars, draws=400).iloc[0]
+        assert row["correlation_low"] < row["correlation"] < row["correlation_high"]
+        widths.append(row["correlation_high"] - row["correlation_low"])
+    assert widths[0] > 0.3 and widths[1] < 0.7 * widths[0]
+
+
 def test_shown_clips_are_limited_and_unlabelled():
     folds = planted_study.folds()
     plan = TrialPlan.of(planted_study.DIRECTIONS, [0], [0], "infomax", target_clips=20)
