@@ -114,7 +114,9 @@ def test_the_example_of_a_corpus_reads_one(examples, tmp_path):
 def test_the_example_of_a_method_is_an_anchor(examples):
     import torch
 
-    anchor = examples[1]["MeanPull"](weight=2.0)
+    from agser_core.ser.settings import AnchorSettings, TrainSettings
+
+    anchor = examples[1]["build"](None, None, TrainSettings(anchor=AnchorSettings(gamma=2.0)), 0)
     assert isinstance(anchor, anchors.Anchor)
     view = type("View", (), {})
     source, target = view(), view()
