@@ -26,7 +26,7 @@ from agser_core.phones.interval import Phone
 from agser_core.phones.label_files import read_phones
 from agser_core.phones.mfa import MfaProgram
 from agser_core.speech import load_encoder
-from agser_core.speech.pooling import frames_of, pool
+from agser_core.speech.pooling import as_stored, frames_of, pool
 from agser_core.storage import Location
 
 TABLES = ("clips", "segments", "tracks", "phone_vectors", "frames", "errors")
@@ -219,7 +219,7 @@ class ClipExtractor:
                 for member, frames in zip(group, entering, strict=True):
                     member.rows["frames"] = [self._frames_row(member, frames)]
             for member, frames in zip(group, encoded, strict=True):
-                vectors = _stored(pool(frames, self.encoder.frame_rate, member.phones))
+                vectors = as_stored(pool(frames, self.encoder.frame_rate, member.phones))
                 member.rows["phone_vectors"] = [
                     {"clip_id": member.clip.clip_id, "position": position, "vector": vector.ravel()}
                     for position, vector in enumerate(vectors)
@@ -230,7 +230,7 @@ class ClipExtractor:
         return {
             "clip_id": member.clip.clip_id,
             "n_frames": len(frames),
-            "frames": _stored(frames[:, None]).ravel(),
+            "frames": as_stored(frames[:, None]).ravel(),
             "first": spans[:, 0],
             "stop": spans[:, 1],
         }
@@ -360,21 +360,6 @@ def _alike(described: list[_Described]) -> list[list[_Described]]:
         else:
             groups.append([member])
     return groups
-
-
-def _stored(values: np.ndarray) -> np.ndarray:
-    """Vectors [n, layers, dimension] as float16. Raises ClipError (class "encoder") where it can't hold them."""
-    with np.errstate(over="ignore"):
-        stored = values.astype(np.float16)
-    if not np.isfinite(stored).all():
-        places = np.flatnonzero(~np.isfinite(stored).all(axis=(0, 2)))
-        raise ClipError(
-            "what the encoder gives is no number, or beyond the 65504 of float16, in place "
-            f"{', '.join(map(str, places))} of the {values.shape[1]} layers",
-            remedy="keep layers without such numbers: extract.speech.layers, extract.speech.frame_layer",
-            error_class="encoder",
-        )
-    return stored
 
 
 def _copy(stack: contextlib.ExitStack, uri: str) -> str:

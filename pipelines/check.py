@@ -7,6 +7,7 @@ from importlib.metadata import version
 from agser_core import __version__
 from agser_core.errors import StorageError
 from agser_core.experiment import Experiment
+from agser_core.speech.encoder import encoder_folder
 from agser_core.storage import Location
 from pipelines.stage import EXIT_ERROR, say, stage_command
 
@@ -16,8 +17,10 @@ PACKAGES = ("ray", "numpy", "pyarrow", "torch", "transformers", "mediapipe", "av
 def locations(experiment: Experiment) -> dict[str, bool]:
     """Every location of an experiment, and whether it is written to."""
     found = {Location.parse(corpus.path).uri: False for corpus in experiment.corpora.values()}
-    if experiment.extract.mouth.openface_folder:
-        found[Location.parse(experiment.extract.mouth.openface_folder).uri] = False
+    encoder = encoder_folder(experiment.extract.speech.encoder)
+    for place in (experiment.extract.mouth.openface_folder, experiment.extract.phones.dictionary, encoder):
+        if place:
+            found[Location.parse(place).uri] = False
     return {**found, Location.parse(experiment.output).uri: True}
 
 

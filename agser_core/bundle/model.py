@@ -22,6 +22,7 @@ from agser_core.phones.interval import Phone
 from agser_core.ser.network import Batch, EmotionNetwork, Output
 from agser_core.ser.prediction import load_network
 from agser_core.speech import Encoder, load_encoder, pool
+from agser_core.speech.pooling import as_stored
 from agser_core.storage import Location
 
 NETWORK = "network."
@@ -131,9 +132,12 @@ class Model:
         return replace(self, statistics={WINDOWS: own, ALIGNED: aligned})
 
     def vectors(self, waveform: np.ndarray, phones: Sequence[Phone]) -> np.ndarray:
-        """Phone vectors as extraction stores them, float32 [phones, layers, dimension] rounded to float16."""
+        """Phone vectors as extraction stores them, float32 [phones, layers, dimension] rounded to float16.
+
+        Raises ClipError where the encoder gives what float16 can't hold.
+        """
         (frames,) = self.encoder.encode([waveform])
-        return pool(frames, self.encoder.frame_rate, phones).astype(self.facts.vectors).astype(np.float32)
+        return as_stored(pool(frames, self.encoder.frame_rate, phones), self.facts.vectors).astype(np.float32)
 
     def _phones(
         self, waveform: np.ndarray, transcript: str | None = None, language: str = "en", phones=None

@@ -1,4 +1,4 @@
-"""From waveforms to frame vectors (encoders), to phone vectors (pooling), and to one vector a speaker."""
+"""From waveforms to frame vectors (encoders), and from these to phone vectors (pooling)."""
 
 from agser_core.speech.encoder import Encoder, load_encoder
 from agser_core.speech.pooling import pool

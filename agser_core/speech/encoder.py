@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from agser_core.errors import ConfigError
+from agser_core.storage import Location
 
 EMBEDDED = "embedded"
 
@@ -26,6 +27,15 @@ class Encoder(Protocol):
         waveform too short for one frame.
         """
         ...
+
+
+def encoder_folder(name_or_path: str) -> str | None:
+    """The local folder of an encoder, found as other places of an experiment are (relative to where the command was
+    given, `~` expanded); None for the embedded one and for a hub id."""
+    if name_or_path == EMBEDDED:
+        return None
+    folder = Location.parse(name_or_path)
+    return folder.path if folder.is_local and folder.is_folder() else None
 
 
 def load_encoder(

@@ -1,9 +1,10 @@
-"""Frame vectors to phone vectors, and which of their dimensions tell phones of one clip apart."""
+"""Frame vectors to phone vectors as the tables hold them, and which of their dimensions tell phones of a clip apart."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from agser_core.errors import ClipError
 from agser_core.phones.interval import Phone
 
 
@@ -36,6 +37,25 @@ def frames_of(phones: Sequence[Phone], n_frames: int, frame_rate: float) -> np.n
     without = (stop <= first) | (first >= n_frames)
     first = np.where(without, nearest, np.maximum(first, 0))
     return np.column_stack([first, np.where(without, nearest + 1, np.minimum(stop, n_frames))])
+
+
+def as_stored(vectors: np.ndarray, dtype: np.dtype | str = "float16") -> np.ndarray:
+    """Vectors [n, n_layers, dimension] in the type of the tables.
+
+    Raises ClipError (class "encoder") where it can't hold them, with the layers at fault: infinity in one clip would be
+    the mean of its corpus.
+    """
+    with np.errstate(over="ignore"):
+        stored = vectors.astype(dtype)
+    if not np.isfinite(stored).all():
+        places = np.flatnonzero(~np.isfinite(stored).all(axis=(0, 2)))
+        raise ClipError(
+            f"what the encoder gives is no number, or beyond the {np.finfo(dtype).max:g} of {np.dtype(dtype)}, in "
+            f"place {', '.join(map(str, places))} of the {vectors.shape[1]} layers",
+            remedy="keep layers without such numbers: extract.speech.layers, extract.speech.frame_layer",
+            error_class="encoder",
+        )
+    return stored
 
 
 def varies_within_clips(vectors: np.ndarray, clip: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import transformers
 
 from agser_core.errors import AgserError, ClipError, ConfigError
 from agser_core.media import SAMPLING_RATE
+from agser_core.speech.encoder import encoder_folder
 from agser_core.speech.top_layers import TopLayers
 
 MODEL_TYPES = ("wav2vec2", "hubert", "wavlm", "whisper")  # XLS-R is a wav2vec2
@@ -29,7 +30,7 @@ class TransformersEncoder:
         frame_layer: int | None = None,
     ):
         self.name = name_or_path
-        self._features, self._model = _load(name_or_path)
+        self._features, self._model = _load(encoder_folder(name_or_path) or name_or_path)
         config = self._model.config
         self._whisper = config.model_type == "whisper"
         if self._whisper:

@@ -258,3 +258,11 @@ def test_weights_beyond_what_an_onnx_file_holds_are_refused():
     encoder = SimpleNamespace(pretrained=True, name="giant", graph=lambda: giant)
     with pytest.raises(AgserError, match="giant.*3.6 GB.*encoder_onnx=false"):
         encoder_bytes(encoder)
+
+
+def test_what_float16_cannot_hold_is_the_clips_error(write, speech, monkeypatch):
+    model = agser_core.load_model(write())
+    honest = model.encoder.encode
+    monkeypatch.setattr(model.encoder, "encode", lambda waveforms: [1e6 * frames for frames in honest(waveforms)])
+    with pytest.raises(ClipError, match="beyond the 65504 of float16, in place 0 of the 1 layers"):
+        model.predict(speech, 16000)

@@ -6,7 +6,8 @@ import pytest
 
 from agser_core.corpora.clip import Clip
 from agser_core.errors import ConfigError
-from agser_core.experiment import ExtractSettings, RaySettings
+from agser_core.experiment import ExtractSettings, RaySettings, load_experiment
+from pipelines.check import locations
 from pipelines.extract import clip_identities, current_units, units_to_do, workers_that_fit
 
 GB = 2**30
@@ -123,3 +124,19 @@ def test_a_clip_is_another_when_a_file_that_is_read_for_it_changes(tmp_path):
         found.append(clip_identities([clip], settings)["a"])
     assert len(set(found)) == 5
     assert clip_identities([clip], ExtractSettings()) == clip_identities([clip], ExtractSettings(failure_budget=0.5))
+
+
+def test_every_place_that_the_extraction_reads_is_checked(tmp_path, write_experiment):
+    (tmp_path / "encoder").mkdir()
+    places = {"dictionary": tmp_path / "words.dict", "encoder": tmp_path / "encoder", "openface": tmp_path / "csv"}
+    run = write_experiment(
+        tmp_path,
+        {"mine": {"adapter": "manifest", "path": str(tmp_path / "clips.csv")}},
+        extract={
+            "mouth": {"source": "openface", "openface_folder": str(places["openface"])},
+            "phones": {"dictionary": str(places["dictionary"])},
+            "speech": {"encoder": str(places["encoder"])},
+        },
+    )
+    read = {str(place): False for place in (tmp_path / "clips.csv", *places.values())}
+    assert locations(load_experiment(str(run.config))) == {**read, str(run.output): True}

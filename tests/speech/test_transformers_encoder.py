@@ -9,6 +9,7 @@ import pytest
 
 from agser_core.errors import AgserError, ClipError, ConfigError
 from agser_core.speech import load_encoder
+from agser_core.speech.encoder import encoder_folder
 
 KINDS = ["wav2vec2", "wav2vec2-group", "xls-r", "hubert", "wavlm", "whisper"]
 
@@ -135,3 +136,14 @@ def test_models_of_other_kinds_and_rates_are_refused(tiny_model, tmp_path):
     (folder / "preprocessor_config.json").write_text(json.dumps(settings))
     with pytest.raises(ConfigError, match="8000 Hz"):
         load_encoder(str(folder))
+
+
+def test_a_folder_is_found_as_other_places_of_an_experiment_are(tiny_model, tmp_path, monkeypatch, glide):
+    """A job of a cluster runs elsewhere than where it was submitted."""
+    (tmp_path / "models").symlink_to(Path(tiny_model("hubert")).parent)
+    name = f"models/{Path(tiny_model('hubert')).name}"
+    monkeypatch.setenv("AGSER_ROOT", str(tmp_path))
+    (found,) = load_encoder(name, device="cpu").encode([glide(0.4)])
+    (expected,) = load_encoder(tiny_model("hubert"), device="cpu").encode([glide(0.4)])
+    assert np.array_equal(found, expected) and encoder_folder(name) == str(tmp_path / name)
+    assert encoder_folder("facebook/wav2vec2-base") is None is encoder_folder("embedded")
