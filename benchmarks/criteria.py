@@ -21,6 +21,7 @@ import torch
 
 from agser_core.evaluation.loading import FoldData
 from agser_core.evaluation.planted import Sizes, planted_pair
+from agser_core.fingerprint import code_version
 from agser_core.ser.settings import NetworkSettings, TrainSettings
 from agser_core.tuning import posthoc
 from agser_core.tuning.search import PointSearch
@@ -101,8 +102,9 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)  # the guards' warnings are expected of the control rows
+    code = code_version("tuning/trial", "evaluation/planted")  # lines of other code are left alone
     done = pd.read_csv(arguments.output) if arguments.output.exists() else pd.DataFrame()
-    known = set() if done.empty else set(zip(done.normalise, done.world, done.trial, strict=True))
+    known = set() if done.empty else set(zip(done.code, done.normalise, done.world, done.trial, strict=True))
     started = time.perf_counter()
     for world in range(arguments.worlds):
         for normalise in ("none", "corpus"):
@@ -112,13 +114,14 @@ def main() -> None:
             worker = Worker(hide_labels(folds, DIRECTIONS), plan)
             for trial in range(arguments.trials):
                 point = search.ask(trial)
-                if (normalise, world, trial) in known:
+                if (code, normalise, world, trial) in known:
                     continue
                 found = run(worker, folds, space.settings(base, point))
-                line = pd.DataFrame([{"normalise": normalise, "world": world, "trial": trial, **found}])
+                line = pd.DataFrame([{"code": code, "normalise": normalise, "world": world, "trial": trial, **found}])
                 line.to_csv(arguments.output, mode="a", header=not arguments.output.exists(), index=False)
             print(f"world {world}, {normalise}: done after {time.perf_counter() - started:.0f} s", flush=True)
-    report(pd.read_csv(arguments.output))
+    table = pd.read_csv(arguments.output)
+    report(table[table["code"] == code].drop(columns="code"))
 
 
 if __name__ == "__main__":

@@ -157,7 +157,6 @@ def test_trained_layers_hear_what_no_head_can_hear_in_the_stored_vectors(blind_m
         result = fit(train, dev, test.without_labels(), wanted, seed=0)
         chosen = predict(result.weights, result.settings, test).argmax(1)
         found[fine_tune] = metrics.uar(metrics.confusion(test.emotion, chosen, 4))
-    print(found)
     assert found[False] < 0.45 and found[True] > 0.9
 
 
