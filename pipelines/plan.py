@@ -23,7 +23,7 @@ from pipelines.extract import Plan, committed_units
 RATES = {
     "extract": 0.7,
     "cluster": 0.1,
-    "analyse": 0.01,
+    "analyse": 0.001,
     "train": 0.1,
     "evaluate": 0.025,
     "report": 0.05,
