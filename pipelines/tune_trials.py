@@ -127,9 +127,12 @@ def _needs(resources: TrialResources) -> dict[str, float]:
 
 
 def _room(resources: TrialResources) -> int:
-    """How many trials fit into the cluster as it is now, at least one."""
+    """How many trials run or wait for a place: `at_once`, or where not given as many as fit into the cluster as it is
+    now, at least one. A cluster that starts from nothing grows by what waits, so there `at_once` says how far."""
     import ray
 
+    if resources.at_once:
+        return resources.at_once
     there = ray.cluster_resources()
     return max(1, int(min(there.get(name, 0) / needed for name, needed in _needs(resources).items())))
 

@@ -33,7 +33,12 @@ class TrialResources(Settings):
 
     cpus: float = Field(1, gt=0, description="CPUs of one trial")
     gpus: float = Field(0, ge=0, description="GPUs of one trial")
-    at_once: int | None = Field(None, ge=1, description="trials at the same time; as many as fit where not given")
+    at_once: int | None = Field(
+        None,
+        ge=1,
+        description="trials at the same time; as many as fit at the start where not given, so to be set where the "
+        "cluster scales",
+    )
 
 
 class StudySettings(Settings):
