@@ -66,7 +66,7 @@ bench-tune: $(READY)  ## the search of settings beside its peers, on the sample
 	$(BIN)/agser sample -c $(CONFIG)
 	$(BIN)/agser extract -c $(CONFIG)
 	$(BIN)/agser cluster -c $(CONFIG)
-	$(BIN)/python -m benchmarks.tune tune_configs/sample.yaml
+	$(BIN)/python -m benchmarks.tune tune_configs/sample.yaml 'seeds=[0]' 'directions=[alder->birch]'
 
 # opensmile is free for research only, so it is no dependency: its environment is its own.
 bench-real-audio: $(READY)  ## RAVDESS=... EMODB=...: every method on real speech beside the classic SVM
