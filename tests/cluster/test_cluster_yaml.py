@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import boto3
 import cfnlint.api
@@ -13,7 +14,6 @@ import jsonschema
 import moto.ec2.models.instance_types
 import pytest
 import ray.autoscaler
-from conftest import ROOT
 from moto import mock_aws
 from ray.autoscaler._private.commands import _bootstrap_config
 from ray.autoscaler._private.providers import _get_node_provider
@@ -25,6 +25,7 @@ from ray.autoscaler.v2.utils import ResourceRequestUtil
 import agser_core
 from agser_core.experiment import RaySettings
 
+ROOT = Path(__file__).parents[2]
 WORKERS = {"cpu-spot", "cpu-on-demand", "gpu-spot", "gpu-on-demand"}
 
 

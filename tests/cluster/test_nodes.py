@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import yaml
-from conftest import ROOT
 
 from agser_core.chain import evaluate_output, extract_output, tune_output
 from agser_core.experiment import RaySettings, load_experiment
@@ -27,6 +26,7 @@ from agser_core.tuning.study import load_study
 from pipelines.distributed_kmeans import ActorShards
 from pipelines.ray_session import ray_session
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 SMALL = {

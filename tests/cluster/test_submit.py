@@ -3,16 +3,18 @@
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
 from click.testing import CliRunner
-from conftest import ROOT
 
 from agser_core.storage import Location
 from agser_core.tuning.study import load_study
 from pipelines import cli, submit
 from pipelines.cli import STAGES
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_upload_is_code_and_experiment_files_and_nothing_else(tmp_path):
