@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,6 +16,7 @@ from agser_core.experiment import Experiment, ExtractSettings, RaySettings
 from agser_core.extraction import OFTEN_EMPTY, TABLES, check_unique, openface_csv
 from agser_core.fingerprint import fingerprint
 from agser_core.outputs import StageOutput, peak_memory
+from agser_core.speech.encoder import encoder_folder
 from agser_core.storage import Location
 from pipelines.extract_report import lines, measure
 from pipelines.progress import Progress
@@ -90,8 +90,8 @@ def clip_identities(clips: list[Clip], settings: ExtractSettings) -> dict[str, s
     """What each clip's rows depend on: all that the corpus says of it, and the files read for it as they are (local
     ones), those of the dictionary and of an encoder from a local folder among them."""
     shared = [Location.parse(settings.phones.dictionary)] if settings.phones.dictionary else []
-    if os.path.isdir(settings.speech.encoder):
-        shared += Location.parse(settings.speech.encoder).list()
+    if folder := encoder_folder(settings.speech.encoder):
+        shared += Location.parse(folder).list()
     of_all = [location.stamp() for location in shared]
     return {clip.clip_id: fingerprint([dataclasses.asdict(clip), _stamps(clip, settings), of_all]) for clip in clips}
 

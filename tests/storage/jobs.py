@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
+from s3_server import BUCKET, Server
 
 from agser_core import corpora
 from agser_core.chain import extract_output
@@ -46,6 +47,15 @@ class Jobs:
         config = folder / "experiment.yaml"
         config.write_text(yaml.safe_dump(content))
         return cls(config, environment)
+
+    @classmethod
+    def on_s3(cls, server: Server, folder: Path, name: str, *stages: str) -> "Jobs":
+        """An experiment on two generated corpora, all of it on S3 below `name`, after these stages."""
+        place = f"s3://{BUCKET}/{name}"
+        jobs = cls.of(folder, f"{place}/data", f"{place}/run", ("alder", "birch"), **server.environment())
+        for stage in stages:
+            jobs.run(stage)
+        return jobs
 
     def start(self, stage: str, *overrides: str, faults: str = "") -> subprocess.Popen:
         """Start a stage; faults: see faults/sitecustomize.py."""

@@ -13,10 +13,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def jobs(server, tmp_path_factory) -> Jobs:
-    folder, place = tmp_path_factory.mktemp("s3"), f"s3://{BUCKET}/job"
-    jobs = Jobs.of(folder, f"{place}/data", f"{place}/run", ("alder", "birch"), **server.environment())
-    jobs.run("sample")
-    return jobs
+    return Jobs.on_s3(server, tmp_path_factory.mktemp("s3"), "job", "sample")
 
 
 def test_extraction_under_overload_goes_on_after_a_kill(jobs, server, sign_in):

@@ -5,7 +5,6 @@ import time
 
 import pytest
 from jobs import Jobs
-from s3_server import BUCKET
 
 from agser_core.chain import train_output
 from agser_core.experiment import load_experiment
@@ -21,11 +20,7 @@ AGAIN, ON_S3 = "train.patience=50", "train.patience=60"
 @pytest.fixture(scope="module")
 def jobs(server, tmp_path_factory) -> Jobs:
     """Two generated corpora on S3, extracted and clustered there."""
-    folder, place = tmp_path_factory.mktemp("train"), f"s3://{BUCKET}/train"
-    jobs = Jobs.of(folder, f"{place}/data", f"{place}/run", ("alder", "birch"), **server.environment())
-    for stage in ("sample", "extract", "cluster"):
-        jobs.run(stage)
-    return jobs
+    return Jobs.on_s3(server, tmp_path_factory.mktemp("train"), "train", "sample", "extract", "cluster")
 
 
 @pytest.fixture

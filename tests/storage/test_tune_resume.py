@@ -7,7 +7,6 @@ import time
 import pytest
 import yaml
 from jobs import Jobs
-from s3_server import BUCKET
 
 from agser_core.chain import tune_output
 from agser_core.outputs import StageOutput
@@ -21,10 +20,8 @@ TRIALS = 8
 @pytest.fixture(scope="module")
 def study(server, tmp_path_factory) -> Jobs:
     """A study file on two generated corpora that lie on S3, extracted and clustered there."""
-    folder, place = tmp_path_factory.mktemp("study"), f"s3://{BUCKET}/study"
-    jobs = Jobs.of(folder, f"{place}/data", f"{place}/run", ("alder", "birch"), **server.environment())
-    for stage in ("sample", "extract", "cluster"):
-        jobs.run(stage)
+    folder = tmp_path_factory.mktemp("study")
+    jobs = Jobs.on_s3(server, folder, "study", "sample", "extract", "cluster")
     content = {
         "name": "on S3",
         "experiment": jobs.config.name,
