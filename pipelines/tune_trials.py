@@ -115,7 +115,7 @@ def run_trials(
         search.tell(record.number, record.point, record.state, record.scores)
         _replay(scheduler, record)
     waiting.setdefault(0, space.point_of(base))
-    keeper, room = _Keeper(name, settings, store, dict(ended)), _room(settings.resources)
+    keeper, room = _Keeper(name, settings, store, dict(ended)), places_for(settings.resources)
     _tune(trainable, settings, _searcher(search, store, waiting, numbers, keeper, room), scheduler, keeper, room)
     _account(keeper, numbers)
     return [keeper.records[number] for number in range(settings.trials)]
@@ -126,7 +126,7 @@ def _needs(resources: TrialResources) -> dict[str, float]:
     return {"CPU": resources.cpus, **({"GPU": resources.gpus} if resources.gpus else {})}
 
 
-def _room(resources: TrialResources) -> int:
+def places_for(resources: TrialResources) -> int:
     """How many trials run or wait for a place: `at_once`, or where not given as many as fit into the cluster as it is
     now, at least one. A cluster that starts from nothing grows by what waits, so there `at_once` says how far."""
     import ray

@@ -2,14 +2,15 @@
 
 import planted_study
 import pytest
+import ray
 from ray.exceptions import RayActorError
 
 from agser_core.storage import Location
 from agser_core.tuning.record import TrialRecord, TrialStore, best
 from agser_core.tuning.search import PointSearch
-from agser_core.tuning.study import LimitSettings, StudySettings
+from agser_core.tuning.study import LimitSettings, StudySettings, TrialResources
 from pipelines import tune_trials
-from pipelines.tune_trials import why_failed
+from pipelines.tune_trials import places_for, why_failed
 
 
 def settings(**changes) -> StudySettings:
@@ -28,6 +29,15 @@ def test_the_best_trial_has_a_score():
     nothing, some, stopped = record(0, [float("nan")]), record(1, [0.2]), record(2, [0.9], "stopped")
     assert best([nothing, some, stopped]) is some is best([nothing, some], "a->b")
     assert best([nothing, stopped]) is None
+
+
+@pytest.mark.parametrize(
+    "resources, places",
+    [({"cpus": 2}, 2), ({"cpus": 0.5}, 10), ({"gpus": 1}, 1), ({"cpus": 2, "at_once": 7}, 7), ({"at_once": 1}, 1)],
+)
+def test_trials_wait_for_what_the_cluster_has_or_for_what_it_is_to_become(resources, places, monkeypatch):
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 5.0})
+    assert places_for(TrialResources(**resources)) == places
 
 
 @pytest.mark.parametrize("kind", ["asha", "median"])
